@@ -1,0 +1,119 @@
+"""Seedbed: a plugin-based deep AutoML engine.
+
+The public names, sorted. Importing the package is cheap: each name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ArchitectureSpec": "seedbed.core.specs",
+    "AugmenterSpec": "seedbed.core.specs",
+    "AutoML": "seedbed.api",
+    "BackendSpec": "seedbed.core.specs",
+    "CheckSpec": "seedbed.core.specs",
+    "Choice": "seedbed.core.space",
+    "Dataset": "seedbed.core.data.dataset",
+    "ExitCode": "seedbed.core.errors",
+    "ExporterSpec": "seedbed.core.specs",
+    "Finding": "seedbed.core.data.profile",
+    "Float": "seedbed.core.space",
+    "Int": "seedbed.core.space",
+    "MetricSpec": "seedbed.core.specs",
+    "Model": "seedbed.core.results.predict",
+    "MonitorSpec": "seedbed.core.specs",
+    "NoOptions": "seedbed.core.specs",
+    "OptimizerSpec": "seedbed.core.specs",
+    "Profile": "seedbed.core.data.profile",
+    "ReaderSpec": "seedbed.core.specs",
+    "Regularizer": "seedbed.core.protocols",
+    "RegularizerSpec": "seedbed.core.specs",
+    "Requires": "seedbed.core.specs",
+    "RuleSpec": "seedbed.core.specs",
+    "Run": "seedbed.api",
+    "ScheduleSpec": "seedbed.core.specs",
+    "SeedbedError": "seedbed.core.errors",
+    "StrategySpec": "seedbed.core.specs",
+    "WeightsSpec": "seedbed.core.specs",
+    "fit": "seedbed.api",
+    "hookimpl": "seedbed.registry.hookspecs",
+    "load": "seedbed.api",
+    "start": "seedbed.api",
+}
+
+if TYPE_CHECKING:
+    from seedbed.api import AutoML, Run, fit, load, start
+    from seedbed.core.data.dataset import Dataset
+    from seedbed.core.data.profile import Finding, Profile
+    from seedbed.core.errors import ExitCode, SeedbedError
+    from seedbed.core.protocols import Regularizer
+    from seedbed.core.results.predict import Model
+    from seedbed.core.space import Choice, Float, Int
+    from seedbed.core.specs import (
+        ArchitectureSpec,
+        AugmenterSpec,
+        BackendSpec,
+        CheckSpec,
+        ExporterSpec,
+        MetricSpec,
+        MonitorSpec,
+        NoOptions,
+        OptimizerSpec,
+        ReaderSpec,
+        RegularizerSpec,
+        Requires,
+        RuleSpec,
+        ScheduleSpec,
+        StrategySpec,
+        WeightsSpec,
+    )
+    from seedbed.registry.hookspecs import hookimpl
+
+__all__ = [
+    "ArchitectureSpec",
+    "AugmenterSpec",
+    "AutoML",
+    "BackendSpec",
+    "CheckSpec",
+    "Choice",
+    "Dataset",
+    "ExitCode",
+    "ExporterSpec",
+    "Finding",
+    "Float",
+    "Int",
+    "MetricSpec",
+    "Model",
+    "MonitorSpec",
+    "NoOptions",
+    "OptimizerSpec",
+    "Profile",
+    "ReaderSpec",
+    "Regularizer",
+    "RegularizerSpec",
+    "Requires",
+    "RuleSpec",
+    "Run",
+    "ScheduleSpec",
+    "SeedbedError",
+    "StrategySpec",
+    "WeightsSpec",
+    "fit",
+    "hookimpl",
+    "load",
+    "start",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'seedbed' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,219 @@
+"""What the objects behind the specs must be able to do; plugins fit these shapes, the engine relies on them.
+
+Torch appears in annotations alone: importing this file imports no torch.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor, nn
+
+    from seedbed.core.data.dataset import Dataset
+    from seedbed.core.data.prepare import Prepared
+    from seedbed.core.data.profile import Finding, Profile
+    from seedbed.core.search.candidate import Job, Proposal
+    from seedbed.core.search.events import Event
+    from seedbed.core.search.history import History, Trial
+    from seedbed.core.specs import Spec
+
+
+class Lookup(Protocol):
+    """Where the engine finds components; the registry is one, a dict in a test another."""
+
+    def all(self, kind: str) -> Sequence[Spec]:
+        """Every component of a kind, sorted by name."""
+        ...
+
+    def get(self, kind: str, name: str) -> Spec:
+        """One component by name or alias; raises UnknownName."""
+        ...
+
+    def load(self, spec: Spec) -> Callable[..., Any]:
+        """The code behind a spec, imported now; raises PluginError where that fails."""
+        ...
+
+    def owner(self, kind: str, name: str) -> Owner:
+        """Who registered a component."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The distribution (or local file) behind a component, and its version."""
+
+    name: str
+    version: str
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Turns an address into a dataset."""
+
+    def recognises(self, path: Path) -> bool:
+        """Whether this folder is of the reader's form; asked of readers with `folders=True` only. Cheap."""
+        ...
+
+    def read(self, source: str) -> Dataset:
+        """Read what lies at the address; raises DataError with what was expected."""
+        ...
+
+
+class Check(Protocol):
+    """Looks at prepared data and says what is wrong with it."""
+
+    def __call__(self, dataset: Dataset, prepared: Prepared) -> Iterable[Finding]:
+        """Yield findings; changes nothing."""
+        ...
+
+
+class Metric(Protocol):
+    """A score of predictions against targets."""
+
+    def __call__(self, targets: np.ndarray, predictions: np.ndarray) -> float:
+        """Score probabilities (N, K) against class indices (N,), or values (N,) against values (N,).
+
+        A metric that is the mean of a score for each row may also offer `per_row(targets,
+        predictions) -> (N,)`: the leaderboard then compares models a thousand times faster.
+        """
+        ...
+
+
+class Backbone(Protocol):
+    """An `nn.Module` that maps inputs (N, C, H, W) to features (N, F).
+
+    `num_features` is F. It may offer `layers() -> list[list[nn.Parameter]]`, from input to output, for
+    learning rates that differ by depth; without it the engine goes by the order of the sub-modules.
+    """
+
+    num_features: int
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Features (N, F) of normalised inputs (N, C, H, W)."""
+        ...
+
+
+class Augmenter(Protocol):
+    """A random transform of training inputs."""
+
+    def __call__(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Return inputs of the same shape, dtype and device, (N, C, H, W) in [0, 1]; never in place."""
+        ...
+
+
+class Regularizer:
+    """A change that fights overfitting: subclass it and override what you need; each default does nothing."""
+
+    def on_model(self, model: nn.Module) -> None:
+        """Change the assembled model in place, before the optimizer is built; `model.dropout` is the head's."""
+
+    def on_loss(self, loss: Loss) -> Loss:
+        """Return the loss to train with, made from the one so far."""
+        return loss
+
+    def after_step(self, model: nn.Module, progress: float) -> None:
+        """Change the weights in place, after an optimizer step; `progress` is in [0, 1]."""
+
+
+Loss = Callable[["Tensor", "Tensor"], "Tensor"]
+"""Logits (N, K) and targets (N,) → a scalar."""
+
+Schedule = Callable[[float], float]
+"""Progress in [0, 1] → factor on the learning rate."""
+
+
+class Strategy(Protocol):
+    """Decides what to try next and what to stop: pure functions of the history."""
+
+    def propose(self, history: History, rng: random.Random) -> Proposal | None:
+        """Return what to try next, None for nothing now; `history.remaining` says what is left."""
+        ...
+
+    def should_stop(self, trial: Trial, history: History) -> bool:
+        """Whether a running trial is not worth its remaining cost."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workplace:
+    """Where a run happens; given to backends and monitors.
+
+    `folder` is the run's folder, `plugins` the arguments with which a worker process opens the same
+    registry (module names and local files), `lookup` this process's registry.
+    """
+
+    folder: Path
+    lookup: Lookup
+    plugins: tuple[str, ...] = ()
+    device: str = "auto"
+    workers: int = 1
+    threads: int = 0
+    budget_seconds: float | None = None
+
+
+class Backend(Protocol):
+    """Runs jobs somewhere and sends their events back. A context manager: leaving it ends everything."""
+
+    def __enter__(self) -> Backend: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def free_slots(self) -> int:
+        """How many jobs could start right now."""
+        ...
+
+    def submit(self, job: Job) -> None:
+        """Start a job; every job ends in exactly one terminal event."""
+        ...
+
+    def stop(self, trial: int) -> None:
+        """Ask a running job to end soon; what it has reached is kept."""
+        ...
+
+    def poll(self, timeout: float) -> list[Event]:
+        """Return events that came since the last call, waiting up to `timeout` seconds for the first."""
+        ...
+
+    def idle(self) -> bool:
+        """Whether nothing runs and no event waits."""
+        ...
+
+
+class Monitor(Protocol):
+    """Watches a run; an error in it is logged and never ends the run."""
+
+    def on_event(self, event: Event, history: History) -> None:
+        """See an event, already part of the history."""
+        ...
+
+    def close(self) -> None:
+        """The run is over, one way or another."""
+        ...
+
+
+class Rule(Protocol):
+    """Reads a trial's curve and says what is wrong with it."""
+
+    def __call__(self, trial: Trial) -> Finding | None:
+        """Return a finding with evidence and remedy, or None; pure."""
+        ...
+
+
+class Exporter(Protocol):
+    """Writes a bundle in another format."""
+
+    def __call__(self, bundle: Path, output: Path) -> Path:
+        """Write the file and return its path."""
+        ...
+
+
+ParamGroups = list[dict[str, Any]]
+"""What torch optimizers take: dicts with `params`, and settings that win over the optimizer's own."""
+

@@ -1,0 +1,233 @@
+"""The facts of a run: frozen, JSON-able, and in the journal in the order in which they came to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from seedbed.core.data.profile import Finding, Profile
+from seedbed.core.errors import DataError
+from seedbed.core.search.candidate import Candidate, Fidelity, Role
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One fact; `at` is seconds since the run began, stamped when it is journaled."""
+
+    at: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunStarted(Event):
+    """A run began, or began again (`resumed`)."""
+
+    version: str
+    source: str
+    seed: int
+    budget_seconds: float | None = None
+    budget_trials: int | None = None
+    resumed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageEntered(Event):
+    """The run moved on: reading, checking, preparing, searching, ending."""
+
+    stage: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FindingMade(Event):
+    """A check looked at the data, or a rule at a trial, and found something."""
+
+    finding: Finding
+    trial: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataDescribed(Event):
+    """The data is prepared, split and measured."""
+
+    profile: Profile
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComponentRefused(Event):
+    """A component cannot be used here, and why."""
+
+    kind: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialStarted(Event):
+    """A candidate was handed to the backend."""
+
+    trial: int
+    candidate: Candidate
+    fidelity: Fidelity
+    role: Role = "candidate"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialPlanned(Event):
+    """How the trial will run here: what was measured, and the work that follows from it.
+
+    `step_seconds` is the measured time of one optimizer step, `steps` how many are planned.
+    """
+
+    trial: int
+    device: str
+    precision: str
+    memory_format: str
+    batch_size: int
+    steps: int
+    step_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochFinished(Event):
+    """A look at the validation part; its predictions and checkpoint are on disk if `is_best`.
+
+    `epoch` counts passes over the training part and need not be whole, `progress` in [0, 1] is the
+    share of the planned work, `score` the task's metric, `seconds` the trial's age.
+    """
+
+    trial: int
+    epoch: float
+    progress: float
+    train_loss: float | None
+    valid_loss: float | None
+    score: float
+    seconds: float
+    is_best: bool
+    lr: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialFinished(Event):
+    """The trial came to its planned end; `score` is that of the kept checkpoint.
+
+    `pace` lists (step, progress per step) as it was re-planned while the clock ran: with it the same
+    training can be repeated in work units alone.
+    """
+
+    trial: int
+    score: float
+    seconds: float
+    epochs: float
+    steps: int
+    pace: tuple[tuple[int, float], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialStopped(Event):
+    """The trial was ended early on purpose; what it had reached is kept."""
+
+    trial: int
+    reason: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialFailed(Event):
+    """The trial ended by itself, without a result; `error` is one line, `traceback` all that is known."""
+
+    trial: int
+    error: str
+    traceback: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleSaved(Event):
+    """A usable model is on disk, made from these trials with these weights."""
+
+    trials: tuple[int, ...]
+    weights: tuple[float, ...]
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleEvaluated(Event):
+    """A bundle was scored on rows that played no part in training or choosing it."""
+
+    part: str
+    metrics: dict[str, float]
+    examples: int
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationFailed(Event):
+    """The bundle could not be scored."""
+
+    error: str
+    traceback: str = ""
+    trial: int = -1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFinished(Event):
+    """The run is over, and why."""
+
+    reason: str
+    seconds: float
+
+
+EVENTS: dict[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in (
+        RunStarted,
+        StageEntered,
+        FindingMade,
+        DataDescribed,
+        ComponentRefused,
+        TrialStarted,
+        TrialPlanned,
+        EpochFinished,
+        TrialFinished,
+        TrialStopped,
+        TrialFailed,
+        BundleSaved,
+        BundleEvaluated,
+        EvaluationFailed,
+        RunFinished,
+    )
+}
+
+TERMINAL = (TrialFinished, TrialStopped, TrialFailed, BundleEvaluated, EvaluationFailed)
+"""Every job ends in exactly one of these."""
+
+
+def to_line(event: Event) -> bytes:
+    """Return the event as one line of JSON, without the line end; floats that are not finite become null."""
+    return msgspec.json.encode({"event": type(event).__name__, **msgspec.to_builtins(event)})
+
+
+def from_line(line: bytes | str) -> Event:
+    """Read an event back.
+
+    Raises:
+        DataError: the line is no event of this version.
+    """
+    try:
+        return from_builtins(msgspec.json.decode(line))
+    except (msgspec.DecodeError, TypeError, AttributeError) as error:
+        raise DataError(f"This line is no event: {line[:80]!r} ({error}).") from error
+
+
+def from_builtins(found: dict[str, Any]) -> Event:
+    """Read an event from its decoded JSON object."""
+    name = found.pop("event", None)
+    if name not in EVENTS:
+        raise DataError(f"{name!r} is no event this version knows; it was written by another version.")
+    try:
+        return msgspec.convert(found, EVENTS[name])
+    except msgspec.ValidationError as error:
+        raise DataError(f"This {name} does not fit its form: {error}.") from error

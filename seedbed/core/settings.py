@@ -1,0 +1,76 @@
+"""The user's choices, checked once and handed on unchanged."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from seedbed.core.errors import UsageError
+from seedbed.core.space import Value
+
+Preset = Literal["fast", "balanced", "best"]
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)([smhd]))+")
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of `90s`, `10m`, `1h30m`, or of a bare number of seconds.
+
+    Raises:
+        UsageError: the text is no duration, or it is not positive.
+    """
+    text = text.strip().lower()
+    try:
+        seconds = float(text)
+    except ValueError:
+        if not _DURATION.fullmatch(text):
+            raise UsageError(f"{text!r} is no duration; write 90s, 10m, 2h or 1h30m.") from None
+        seconds = sum(float(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+(?:\.\d+)?)([smhd])", text))
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"A duration must be positive, but {text!r} was given; write 90s, 10m or 2h.")
+    return seconds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What a run was asked to do.
+
+    `seconds` is the whole budget in wall-clock time, `trials` the number of candidates; with neither,
+    `trials` becomes 10. `use` and `without` name components as "kind:name"; `fixed` pins parameters
+    of the space (`{"optimizer": "sgd"}`). `threads` and `workers` of 0 leave the choice to the engine.
+    """
+
+    source: str
+    target: str | None = None
+    test: str | None = None
+    task: str | None = None
+    metric: str | None = None
+    seconds: float | None = None
+    trials: int | None = None
+    preset: Preset = "balanced"
+    strategy: str = "auto"
+    backend: str = "local"
+    device: str = "auto"
+    workers: int = 0
+    threads: int = 0
+    use: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    fixed: dict[str, Value] = field(default_factory=dict)
+    seed: int = 0
+    offline: bool = False
+
+    def __post_init__(self) -> None:
+        if self.seconds is not None and not 0 < self.seconds < float("inf"):
+            raise UsageError(f"The time budget must be positive, but {self.seconds} s was given; try time='10m'.")
+        if self.trials is not None and self.trials < 1:
+            raise UsageError(f"trials={self.trials} leaves nothing to do; give 1 or more.")
+        if self.seconds is None and self.trials is None:
+            object.__setattr__(self, "trials", 10)
+        for name in ("workers", "threads"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name}={getattr(self, name)}; give 1 or more, or 0 to leave the choice to Seedbed.")
+        for each in (*self.use, *self.without):
+            if each.count(":") != 1 or each.startswith(":") or each.endswith(":"):
+                raise UsageError(f"{each!r} names no component; write KIND:NAME, as in optimizer:sgd.")

@@ -1,0 +1,33 @@
+"""What is to be learnt: modality, kind of target, classes and the metric that decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from seedbed.core.errors import DataError
+
+Modality = Literal["image", "text", "series"]
+TaskKind = Literal["classification", "regression", "multilabel"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """The question a study answers; `classes` is empty for regression."""
+
+    modality: Modality
+    kind: TaskKind
+    metric: str
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind == "classification" and len(self.classes) < 2:
+            raise DataError(
+                f"Classification needs two classes or more; the training data has {list(self.classes)}. "
+                "Give one folder for each class, each with images in it."
+            )
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model gives for one example."""
+        return 1 if self.kind == "regression" else len(self.classes)
