@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from seedbed.core.data.dataset import Dataset
     from seedbed.core.data.prepare import Prepared
-    from seedbed.core.data.profile import Finding, Profile
+    from seedbed.core.data.profile import Finding
     from seedbed.core.search.candidate import Job, Proposal
     from seedbed.core.search.events import Event
     from seedbed.core.search.history import History, Trial
@@ -216,4 +216,3 @@ class Exporter(Protocol):
 
 ParamGroups = list[dict[str, Any]]
 """What torch optimizers take: dicts with `params`, and settings that win over the optimizer's own."""
-

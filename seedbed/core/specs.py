@@ -101,7 +101,8 @@ class ArchitectureSpec(Spec):
 
     The engine puts dropout and the head on top, so that the head can always be replaced. `parameters`
     counts the backbone's at default options; `weights` names pretrained weights, the preferred first;
-    `features_only` marks a fixed transform with nothing to train, used through `probe` alone.
+    `features_only` marks a fixed transform with nothing to train, used through `probe` alone;
+    `is_baseline` one that every study runs first, as the yardstick.
     """
 
     kind: ClassVar[str] = "architecture"
@@ -109,14 +110,15 @@ class ArchitectureSpec(Spec):
     weights: tuple[str, ...] = ()
     parameters: int = 0
     features_only: bool = False
+    is_baseline: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsSpec(Spec):
     """`build(backbone) -> None`: loads pretrained weights into a backbone, in place.
 
-    `source` says where they come from; `cached` ("module:function", () -> bool) tells whether hub
-    weights already lie on this machine. `mean` and `std` (inputs in [0, 1], one per channel) and
+    `source` says where they come from; `cached` ("module:function", () -> bool, torch-free) tells whether
+    hub weights already lie on this machine. `mean` and `std` (inputs in [0, 1], one per channel) and
     `resolution` (pixels) are those of the pretraining.
     """
 

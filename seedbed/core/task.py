@@ -13,11 +13,15 @@ TaskKind = Literal["classification", "regression", "multilabel"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """The question a study answers; `classes` is empty for regression."""
+    """The question a study answers; `classes` is empty for regression.
+
+    `metric` decides who wins, in the `direction` given.
+    """
 
     modality: Modality
     kind: TaskKind
     metric: str
+    direction: Literal["max", "min"] = "max"
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -31,3 +35,9 @@ class Task:
     def outputs(self) -> int:
         """How many numbers a model gives for one example."""
         return 1 if self.kind == "regression" else len(self.classes)
+
+    def worth(self, score: float | None) -> float:
+        """Return a number that is greater for a better score, and least where there is none."""
+        if score is None:
+            return float("-inf")
+        return score if self.direction == "max" else -score

@@ -57,7 +57,7 @@ class Fidelity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What a strategy wants tried next."""
+    """What a strategy wants tried next; of the candidate only its values count, the study adds the versions."""
 
     candidate: Candidate
     fidelity: Fidelity
@@ -70,7 +70,9 @@ class TrialJob:
 
     `data` is the folder of prepared arrays, `splits` the file of the split, `folder` where the trial
     leaves its results. `grace` is how many seconds over `fidelity.seconds` a backend waits before it
-    ends the trial by force.
+    ends the trial by force. `not_after` (Unix time) ends the trial's time early where its start was
+    delayed, by a worker that still had to import torch for instance. The trial keeps the time free that
+    scoring `rows_after` more rows will take when it is done.
     """
 
     trial: int
@@ -84,6 +86,8 @@ class TrialJob:
     device: str = "auto"
     threads: int = 0
     grace: float = 10.0
+    not_after: float | None = None
+    rows_after: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,7 @@ class TrialFinished(Event):
     """The trial came to its planned end; `score` is that of the kept checkpoint.
 
     `pace` lists (step, progress per step) as it was re-planned while the clock ran: with it the same
-    training can be repeated in work units alone.
+    training can be repeated in work units alone. `row_seconds` is what predicting one row took.
     """
 
     trial: int
@@ -122,6 +122,7 @@ class TrialFinished(Event):
     epochs: float
     steps: int
     pace: tuple[tuple[int, float], ...] = ()
+    row_seconds: float = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -207,7 +208,20 @@ TERMINAL = (TrialFinished, TrialStopped, TrialFailed, BundleEvaluated, Evaluatio
 
 def to_line(event: Event) -> bytes:
     """Return the event as one line of JSON, without the line end; floats that are not finite become null."""
-    return msgspec.json.encode({"event": type(event).__name__, **msgspec.to_builtins(event)})
+    found = {"event": type(event).__name__, **msgspec.to_builtins(event)}
+    try:
+        return msgspec.json.encode(found)
+    except UnicodeEncodeError:  # a file name with bytes that are no UTF-8
+        return msgspec.json.encode(_printable(found))
+
+
+def _printable(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Replace what UTF-8 cannot say by escapes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_printable(key): _printable(each) for key, each in value.items()}
+    return [_printable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def from_line(line: bytes | str) -> Event:

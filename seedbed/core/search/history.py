@@ -23,6 +23,7 @@ from seedbed.core.search.events import (
     TrialStarted,
     TrialStopped,
 )
+from seedbed.core.space import Values
 
 Status = Literal["running", "finished", "stopped", "failed"]
 
@@ -146,14 +147,12 @@ class History:
         """Trials with a usable result, ended or not."""
         return [trial for trial in self if trial.has_result]
 
-    def tried(self, fingerprint: str) -> bool:
-        """Whether this candidate is running, was brought to its end, or failed; a stopped one may come again."""
-        return any(t.candidate.fingerprint == fingerprint and t.status != "stopped" for t in self)
+    def tried(self, values: Values) -> bool:
+        """Whether this point is running, was brought to its end, or failed; a stopped one may come again."""
+        return any(t.candidate.values == values and t.status != "stopped" for t in self)
 
 
-def _follow(
-    trial: Trial, event: TrialPlanned | EpochFinished | TrialFinished | TrialStopped | TrialFailed
-) -> Trial:
+def _follow(trial: Trial, event: TrialPlanned | EpochFinished | TrialFinished | TrialStopped | TrialFailed) -> Trial:
     match event:
         case TrialPlanned():
             return replace(trial, plan=event)
@@ -164,6 +163,4 @@ def _follow(
         case TrialStopped():
             return replace(trial, status="stopped", reason=event.reason, ended=event.at)
         case TrialFailed():
-            return replace(
-                trial, status="failed", reason=event.error, traceback=event.traceback, ended=event.at
-            )
+            return replace(trial, status="failed", reason=event.error, traceback=event.traceback, ended=event.at)

@@ -1,0 +1,285 @@
+"""The command line: parse, call, show. Heavy imports stay inside the commands, so that help comes at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedbed import __version__
+from seedbed.core.errors import ExitCode, UsageError
+from seedbed.shell import (
+    Commands,
+    Group,
+    assignments,
+    began,
+    emit,
+    fixed_in_config,
+    interruptible,
+    plugins_named,
+    read_config,
+    registry,
+)
+
+if TYPE_CHECKING:
+    from seedbed.api import Handle, Run
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="seedbed")
+@click.option(
+    "--plugin",
+    metavar="FILE",
+    multiple=True,
+    is_eager=True,
+    type=click.Path(exists=True, dir_okay=False),
+    help="Load a plugin from a local .py file; repeatable.",
+)
+def main(plugin: tuple[str, ...]) -> None:
+    """Train, rank and use deep models of your data."""
+
+
+def _finish(handle: Handle) -> tuple[Run, bool]:
+    """Wait for the run; return it, and whether it was interrupted."""
+    try:
+        return handle.result(), False
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopping, keeping the best so far (Ctrl-C again to leave at once).\n")
+        handle.cancel()
+        return handle.result(), True
+
+
+def _train(ctx: click.Context, source: str, *, monitors: Sequence[str], **options: Any) -> tuple[Run, int]:  # noqa: ANN401
+    """Start a run and see it through; `options` are those of `seedbed.api.start`, named alike."""
+    if options.get("time") is not None:
+        from seedbed.core.settings import parse_duration
+
+        options["time"] = parse_duration(options["time"])
+    start_of_run = began(ctx)
+    if monitors:
+        click.echo(f"seedbed {__version__}  {source}", err=True)  # at once: what follows imports torch
+    with interruptible():
+        from seedbed.api import start
+
+        handle = start(source, plugins=plugins_named(ctx), monitors=monitors, began=start_of_run, **options)
+        run, interrupted = _finish(handle)
+    return run, int(ExitCode.INTERRUPTED if interrupted else run.exit_code)
+
+
+_FIT_OPTIONS = (
+    click.option("--target", metavar="COL", help="Column to predict, for tables."),
+    click.option("--test", metavar="DATA", help="Data to score the winner on; it plays no part in training."),
+    click.option("--task", help="Kind of task, where the data leaves it open."),
+    click.option("--metric", metavar="NAME", help="Score that decides."),
+    click.option("--time", metavar="DURATION", help="Time for everything, as 90s, 10m or 2h."),
+    click.option("--trials", type=click.IntRange(1), metavar="N", help="Number of candidates to try."),
+    click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder for the run."),
+    click.option(
+        "--preset",
+        type=click.Choice(["fast", "balanced", "best"]),
+        default="balanced",
+        help="How much effort to spend.",
+    ),
+    click.option("--strategy", metavar="NAME", default="auto", help="What decides what to try next."),
+    click.option("--backend", metavar="NAME", default="local", help="Where trials run."),
+    click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps."),
+    click.option("--workers", type=click.IntRange(0), default=0, metavar="N", help="Trials at a time; 0: chosen."),
+    click.option("--threads", type=click.IntRange(0), default=0, metavar="N", help="Threads a trial; 0: chosen."),
+    click.option("--use", metavar="KIND:NAME", multiple=True, help="Try only these of a kind; repeatable."),
+    click.option("--without", metavar="KIND:NAME", multiple=True, help="Leave a component out; repeatable."),
+    click.option("--set", "fixed", metavar="PATH=VALUE", multiple=True, help="Pin a parameter; repeatable."),
+    click.option("--seed", type=int, default=0, metavar="N", help="Seed of every random choice."),
+    click.option("--offline", is_flag=True, help="Fetch nothing from the network."),
+    click.option("--resume", is_flag=True, help="Go on with the run in --out."),
+    click.option("--overwrite", is_flag=True, help="Replace the run in --out."),
+)
+
+
+def _fit_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_FIT_OPTIONS):
+        command = option(command)
+    return command
+
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@main.command()
+@click.argument("data")
+@_fit_options
+@click.option(
+    "--config",
+    metavar="FILE.toml",
+    is_eager=True,
+    expose_value=False,
+    callback=read_config,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Read options from a file; the command line wins.",
+)
+@_as_json
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("-v", "--verbose", is_flag=True, help="Log every event instead of the live view.")
+@click.pass_context
+def fit(
+    ctx: click.Context,
+    /,
+    data: str,
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,  # noqa: ANN401 - handed on as they are to `start`, which names them all
+) -> None:
+    """Train and rank models of DATA; keep the best.
+
+    DATA is a folder with one sub-folder of images for each class, below train/, valid/ and test/ or not,
+    or demo:NAME for data that comes with the installation.
+    """
+    if quiet and verbose:
+        raise UsageError("-q shows nothing and -v shows everything; give one of them.")
+    if options["resume"] and options["overwrite"]:
+        raise UsageError("--resume keeps the run and --overwrite replaces it; give one of them.")
+    options["fixed"] = {**fixed_in_config(ctx), **assignments(options["fixed"])}
+    watching = [each.partition(":")[2] for each in options["use"] if each.startswith("monitor:")]
+    options["use"] = tuple(each for each in options["use"] if not each.startswith("monitor:"))
+    if verbose:
+        import logging
+
+        logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger("seedbed").setLevel(logging.DEBUG)
+    shown = [] if quiet else ["log"] if verbose else ["console"]
+    run, code = _train(ctx, data, monitors=[*shown, *watching], **options)
+    from seedbed import show
+
+    emit(show.to_json(run.summary()) if as_json else show.run_summary(run.summary(), run.leaderboard))
+    ctx.exit(code)
+
+
+@main.command()
+@click.argument("name", default="digits")
+@click.option("--time", metavar="DURATION", default="30s", show_default=True)
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path))
+@click.pass_context
+def demo(ctx: click.Context, name: str, time: str, out: Path | None) -> None:
+    """Train on data that comes with the installation, and say what to try next."""
+    run, code = _train(ctx, f"demo:{name}", monitors=["console"], time=time, out=out)
+    from seedbed import show
+
+    emit(show.run_summary(run.summary(), run.leaderboard))
+    emit(show.demo_next(run.folder, name))
+    ctx.exit(code)
+
+
+@main.command()
+@click.argument("run", type=click.Path(exists=True, path_type=Path))
+@_as_json
+@click.pass_context
+def leaderboard(ctx: click.Context, run: Path, *, as_json: bool) -> None:
+    """Show the trials of RUN in their honest order: who leads, who is tied, and what failed."""
+    from seedbed import show
+    from seedbed.api import open_run
+
+    found = open_run(run, plugins=plugins_named(ctx))
+    emit(show.to_json(found.summary()) if as_json else show.leaderboard(found.leaderboard))
+
+
+@main.command()
+@click.argument("run", type=click.Path(exists=True, path_type=Path))
+@click.argument("data")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--proba", is_flag=True, help="Add a column p_<class> for each class.")
+@_as_json
+@click.pass_context
+def predict(ctx: click.Context, run: Path, data: str, output: Path | None, *, proba: bool, as_json: bool) -> None:
+    """Predict every row of DATA, in order, with the model of RUN.
+
+    Writes CSV to stdout, or to FILE in the format of its suffix (.csv, .json, .jsonl).
+    """
+    from seedbed import prediction_files as files
+
+    form = files.form_of(output) if output else "json" if as_json else "csv"
+    from seedbed.api import load
+
+    model = load(run, plugins=plugins_named(ctx))
+    found = model.predict_frame(data)
+    rows = files.prediction_rows(found.inputs, found.predictions, found.probabilities if proba else None, model.classes)
+    encoded = files.encode(rows, form)
+    if output is None:
+        emit(encoded)
+        return
+    try:
+        output.write_bytes(encoded)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error}; give another -o FILE.") from error
+    if as_json:
+        from seedbed.show import to_json
+
+        emit(to_json({"output": output, "examples": len(rows)}))
+
+
+@main.command()
+@click.argument("run", type=click.Path(exists=True, path_type=Path))
+@click.argument("data")
+@_as_json
+@click.pass_context
+def evaluate(ctx: click.Context, run: Path, data: str, *, as_json: bool) -> None:
+    """Score the model of RUN on labelled DATA."""
+    from seedbed import show
+    from seedbed.api import load
+
+    found = load(run, plugins=plugins_named(ctx)).evaluate(data)
+    text = f"{show.metrics(found['metrics'])} on {found['examples']:,} examples"
+    emit(show.to_json(found) if as_json else text)
+
+
+@main.group(cls=Group)
+def plugins() -> None:
+    """Look at the components that are installed."""
+
+
+@plugins.command("list")
+@click.argument("kind", required=False)
+@_as_json
+@click.option("-v", "--verbose", is_flag=True, help="Show why broken plugins are broken.")
+@click.pass_context
+def list_plugins(ctx: click.Context, kind: str | None, *, as_json: bool, verbose: bool) -> None:
+    """List the components of KIND, or of all kinds, with who brought them."""
+    from seedbed import show
+
+    found = registry(ctx)
+    rows = found.listing(kind)
+    emit(show.to_json(show.plugin_rows(rows)) if as_json else show.plugin_table(rows))
+    if verbose:
+        for each in found.broken:
+            click.echo(f"\n{each.name} ({each.owner.name} {each.owner.version}):\n{each.traceback}", err=True)
+
+
+@plugins.command("show")
+@click.argument("component", metavar="KIND:NAME")
+@click.pass_context
+def show_plugin(ctx: click.Context, component: str) -> None:
+    """Show one component: what it does, its owner, its options with their domains and defaults."""
+    from seedbed import show
+
+    kind, sign, name = component.partition(":")
+    if not (sign and name):
+        raise UsageError(f"{component!r} names no component; write KIND:NAME, as in optimizer:sgd.")
+    found = registry(ctx)
+    emit(show.component(found.get(kind, name), found.owner(kind, name)))
+
+
+@main.command()
+@click.option("--offline", is_flag=True, help="Do not try the network.")
+@_as_json
+@click.pass_context
+def doctor(ctx: click.Context, *, offline: bool, as_json: bool) -> None:
+    """Check this installation, and say what to repair and how."""
+    from seedbed import doctor as doctors
+    from seedbed.show import to_json
+
+    found = tuple(doctors.examine(offline=offline, plugins=plugins_named(ctx)))
+    emit(to_json(doctors.document(found)) if as_json else doctors.text(found))
+    ctx.exit(ExitCode.PLUGIN if doctors.worst(found) == "failure" else ExitCode.DONE)

@@ -1,0 +1,75 @@
+"""Prepared images as tensors: gathered by row, brought to a model's input form, shuffled by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seedbed.core.data.view import View
+
+
+class Images:
+    """The prepared rows of a dataset, read-only and memory-mapped; uint8 (N, H, W, C) on disk."""
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        # "c" (copy on write) because torch warns of arrays it may not write to; nothing here writes.
+        array = np.load(folder / "images.npy", mmap_mode="c")
+        # On an accelerator the whole set is resident, so that a step copies nothing but row numbers.
+        self.pixels = torch.from_numpy(array).to(device)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """Return uint8 (B, C, H, W) of these rows; in memory they are channels-last."""
+        return self.pixels[rows].permute(0, 3, 1, 2)
+
+
+def to_unit(pixels: Tensor, view: View) -> Tensor:
+    """Bring uint8 (B, C, H, W) to float32 in [0, 1] of the view's size and channels."""
+    inputs = pixels.float().div_(255)
+    if inputs.shape[-2:] != (view.height, view.width):
+        inputs = F.interpolate(
+            inputs,
+            (view.height, view.width),
+            mode="bilinear",
+            align_corners=False,
+            antialias=_shrinks(inputs, view),
+        )
+    if inputs.shape[1] == 1 and view.channels == 3:
+        inputs = inputs.expand(-1, 3, -1, -1)
+    elif inputs.shape[1] == 3 and view.channels == 1:
+        inputs = inputs.mean(1, keepdim=True)
+    return inputs
+
+
+def _shrinks(inputs: Tensor, view: View) -> bool:
+    # Antialiasing is a no-op when enlarging, but costs five times the plain kernel on the CPU.
+    return bool(inputs.shape[-2] > view.height or inputs.shape[-1] > view.width)
+
+
+def normalise(inputs: Tensor, view: View) -> Tensor:
+    """Subtract the view's mean and divide by its standard deviation, channel by channel."""
+    mean = inputs.new_tensor(view.mean)[:, None, None]
+    std = inputs.new_tensor(view.std)[:, None, None]
+    return (inputs - mean) / std
+
+
+def epochs(rows: Tensor, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield batches of row numbers for ever, each epoch in a new order.
+
+    The rows left over at an epoch's end begin the next one, so that every batch is full (a last batch
+    of one example breaks batch normalisation) and no row is seen less often than another.
+    """
+    left = rows[:0]
+    while True:
+        order = rows[torch.randperm(len(rows), generator=generator)]
+        left = torch.cat([left, order])
+        whole = len(left) // batch_size * batch_size
+        yield from left[:whole].split(batch_size)
+        left = left[whole:]

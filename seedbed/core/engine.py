@@ -1,0 +1,380 @@
+"""The whole engine in one paragraph: read, check, split, describe, compose, search, rank, bundle."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from seedbed.core.data.check import run_checks
+from seedbed.core.data.columns import column
+from seedbed.core.data.dataset import Dataset
+from seedbed.core.data.describe import describe
+from seedbed.core.data.prepare import Prepared, prepare
+from seedbed.core.data.profile import Profile
+from seedbed.core.data.read import read_parts
+from seedbed.core.data.split import Splits, load_splits, save_splits, split
+from seedbed.core.errors import Interrupted, NoCandidateSucceeded, UsageError
+from seedbed.core.network import Network
+from seedbed.core.protocols import Backend, Lookup, Monitor, Strategy, Workplace
+from seedbed.core.results.bundle import save_bundle
+from seedbed.core.results.diagnose import diagnose
+from seedbed.core.results.ranking import Ranking, rank_run
+from seedbed.core.runfolder import RunFolder, choose_folder, open_folder, save_provenance
+from seedbed.core.search.budget import Budget, reserve_for
+from seedbed.core.search.candidate import EvaluationJob
+from seedbed.core.search.chronicle import Chronicle
+from seedbed.core.search.compose import Composition, compose
+from seedbed.core.search.events import (
+    TERMINAL,
+    BundleSaved,
+    DataDescribed,
+    FindingMade,
+    RunFinished,
+    RunStarted,
+    StageEntered,
+    TrialStopped,
+)
+from seedbed.core.search.history import History
+from seedbed.core.search.journal import Journal, read
+from seedbed.core.search.study import Ground, Study
+from seedbed.core.settings import Settings
+from seedbed.core.specs import MetricSpec
+from seedbed.core.task import Task
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A run to be done: what, where, with which components, and how it is watched and stopped.
+
+    `dataset` is the data itself where it does not lie at `settings.source`.
+    `began` is the Unix time from which the budget counts; `plugins` reopen the registry elsewhere.
+    """
+
+    settings: Settings
+    lookup: Lookup
+    cache: Path
+    began: float
+    dataset: Dataset | None = None
+    out: str | Path | None = None
+    resume: bool = False
+    overwrite: bool = False
+    plugins: tuple[str, ...] = ()
+    monitors: Sequence[Callable[[Workplace], Monitor]] = ()
+    cancelled: Callable[[], bool] = lambda: False
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to."""
+
+    folder: RunFolder
+    history: History
+    ranking: Ranking
+
+
+def fit(request: Request) -> Outcome:
+    """Do a run from its address to its bundle.
+
+    Raises:
+        DataError: the data cannot be used.
+        UsageError: the settings do not fit together, or not to the folder or the data.
+        PluginError: a component the run cannot do without is broken.
+        NoCandidateSucceeded: every trial failed, the baselines too.
+        Interrupted: the run was cancelled before there was a model.
+    """
+    with _Run(request) as run:
+        dataset = run.read()
+        prepared = run.prepare(dataset)
+        splits = run.split(dataset, prepared)
+        profile = run.describe(dataset, prepared, splits)
+        composition = run.compose(profile)
+        ended = run.search(composition, prepared, profile)
+        ranking = run.rank(profile)
+        run.keep(ranking, prepared, profile)
+        run.test(prepared, profile)
+        return run.finish(ended, ranking)
+
+
+class _Run(AbstractContextManager["_Run"]):
+    """One run under way: the steps of `fit`, each of which journals what it did."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.settings = request.settings
+        self.network = Network(offline=request.settings.offline)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> _Run:
+        with self._stack:  # undone if anything below fails, kept if all goes well
+            self._open()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def _open(self) -> None:
+        request, settings = self.request, self.settings
+        name = Path(settings.source.rpartition(":")[2] or settings.source).name
+        self.folder = open_folder(choose_folder(request.out, name), resume=request.resume, overwrite=request.overwrite)
+        events = read(self.folder.journal) if request.resume else []
+        history = History(events)
+        before = history.started
+        seconds = settings.seconds or (before.budget_seconds if before else None)
+        self.budget = Budget(seconds=seconds, trials=settings.trials, reserve=reserve_for(seconds))
+        place = self._workplace(seconds)
+        self.backend = self._stack.enter_context(self._backend(place))  # its workers import torch meanwhile
+        monitors = [make(place) for make in request.monitors]
+        self.chronicle = Chronicle(Journal(self.folder.journal), monitors, began=request.began, history=history)
+        self._stack.callback(self.chronicle.close)
+        self.history = self.chronicle.history
+        self._begin(before)
+        save_provenance(self.folder, settings, request.version)
+
+    def _workplace(self, seconds: float | None) -> Workplace:
+        settings, cores = self.settings, os.cpu_count() or 1
+        workers = settings.workers or 1
+        return Workplace(
+            folder=self.folder.path.absolute(),
+            lookup=self.request.lookup,
+            plugins=self.request.plugins,
+            device=settings.device,
+            workers=workers,
+            threads=settings.threads or max(cores // workers, 1),
+            budget_seconds=seconds,
+        )
+
+    def _backend(self, place: Workplace) -> Backend:
+        self.place = place
+        spec = self.request.lookup.get("backend", self.settings.backend)
+        return cast(Backend, self.request.lookup.load(spec)(spec.options(), place))
+
+    def _begin(self, before: RunStarted | None) -> None:
+        settings = self.settings
+        if before is not None and (before.source, before.seed) != (settings.source, settings.seed):
+            raise UsageError(
+                f"{self.folder.path} was begun with {before.source} and seed {before.seed}; "
+                "resume it with the same, or begin another run in another --out."
+            )
+        self.chronicle.record(
+            RunStarted(
+                version=self.request.version,
+                source=settings.source,
+                seed=settings.seed,
+                budget_seconds=self.budget.seconds,
+                budget_trials=self.budget.trials,
+                resumed=before is not None,
+            )
+        )
+        for trial in self.history.running:
+            self.chronicle.record(TrialStopped(trial=trial.number, reason="the run ended while it was training"))
+
+    def _enter(self, stage: str, detail: str = "") -> None:
+        if self.request.cancelled() and not self.history.scored:
+            raise Interrupted("Stopped before the first model was trained; there is nothing to keep.")
+        self.chronicle.record(StageEntered(stage=stage, detail=detail))
+
+    def read(self) -> Dataset:
+        """Find the reader for the address and let it read."""
+        self._enter("reading", self.settings.source)
+        if self.request.dataset is not None:
+            return self.request.dataset
+        return read_parts(self.settings.source, self.settings.test, self.request.lookup)
+
+    def prepare(self, dataset: Dataset) -> Prepared:
+        """Decode everything once; what an earlier run decoded is only opened."""
+        self._enter("preparing", f"{len(dataset):,} images")
+        said = time.monotonic()
+
+        def report(done: int, total: int) -> None:
+            nonlocal said
+            if time.monotonic() - said > 1.0:
+                said = time.monotonic()
+                self.chronicle.record(StageEntered(stage="preparing", detail=f"{done:,} of {total:,} images"))
+
+        return prepare(dataset, self.request.cache / "prepared", report=report, cancelled=self.request.cancelled)
+
+    def split(self, dataset: Dataset, prepared: Prepared) -> Splits:
+        """Give every row its part; a run that goes on keeps its split."""
+        described = self.history.profile
+        if described is not None and self.folder.splits.is_file():
+            if described.fingerprint != prepared.fingerprint:
+                raise UsageError(
+                    f"The data in {self.settings.source} has changed since this run began; "
+                    "scores would not be comparable. Begin another run in another --out."
+                )
+            return load_splits(self.folder.splits)
+        found = split(column(dataset, "target"), column(dataset, "part"), prepared.usable(), self.settings.seed)
+        save_splits(found, self.folder.splits)
+        return found
+
+    def describe(self, dataset: Dataset, prepared: Prepared, splits: Splits) -> Profile:
+        """Measure the data, check it, and say what was found; a run that goes on has done so."""
+        self._enter("checking")
+        if self.history.profile is not None:
+            return self.history.profile
+        profile = describe(prepared, splits, self._task(splits.classes))
+        findings = [*dataset.findings, *splits.findings, *run_checks(dataset, prepared, self.request.lookup)]
+        self.folder.save_facts(profile, findings)
+        self.chronicle.record(DataDescribed(profile=profile))
+        for finding in findings:
+            self.chronicle.record(FindingMade(finding=finding))
+        return profile
+
+    def _task(self, classes: tuple[str, ...]) -> Task:
+        wanted = self.settings.task or "classification"
+        if wanted != "classification":
+            raise UsageError(f"task={wanted}: images can only be classified so far; leave --task out.")
+        spec = cast(MetricSpec, self.request.lookup.get("metric", self.settings.metric or "accuracy"))
+        return Task(
+            modality="image",
+            kind="classification",
+            metric=spec.name,
+            direction=spec.direction,
+            classes=classes,
+        )
+
+    def compose(self, profile: Profile) -> Composition:
+        """Merge the components that fit into one space; say which do not, and why."""
+        composition = compose(
+            profile, self.settings, self.request.lookup, can_load=self.network.can_load(self.request.lookup)
+        )
+        known = {(each.kind, each.name) for each in self.history.refusals}
+        for refusal in composition.refusals:
+            if (refusal.kind, refusal.name) not in known:
+                self.chronicle.record(refusal)
+        return composition
+
+    def search(self, composition: Composition, prepared: Prepared, profile: Profile) -> str:
+        """Ask and tell until the budget is spent; every better model becomes the bundle at once."""
+        self._enter("searching")
+        spec = self.request.lookup.get("strategy", self.settings.strategy)
+        strategy = self.request.lookup.load(spec)(spec.options(), composition.space, profile)
+        kept = profile.task.worth(self.history.bundle.score if self.history.bundle else None)
+
+        def on_result(number: int) -> None:
+            nonlocal kept
+            trial = self.history.trials[number]
+            if (worth := profile.task.worth(trial.score)) > kept or trial.result is not None:
+                for finding in diagnose(trial, self.request.lookup) if trial.result is not None else ():
+                    self.chronicle.record(FindingMade(finding=finding, trial=number))
+            if worth > kept:
+                self._save({number: 1.0}, prepared, profile, trial.score)
+                kept = worth
+
+        return Study(
+            ground=Ground(
+                profile=profile,
+                data=prepared.folder.absolute(),
+                splits=self.folder.splits.absolute(),
+                trials=self.folder.trials.absolute(),
+                seed=self.settings.seed,
+                device=self.settings.device,
+                threads=self.place.threads,
+            ),
+            strategy=cast(Strategy, strategy),
+            backend=self.backend,
+            budget=self.budget,
+            history=self.history,
+            composition=composition,
+            record=self.chronicle.record,
+            now=self.chronicle.now,
+            cancelled=self.request.cancelled,
+            on_result=on_result,
+        ).run()
+
+    def rank(self, profile: Profile) -> Ranking:
+        """Order the trials honestly and write the board down."""
+        self._enter("ending")
+        left = None if self.budget.seconds is None else self.budget.seconds - self.chronicle.now()
+        ranking = rank_run(
+            self.history,
+            profile,
+            self.folder,
+            self.request.lookup,
+            seed=self.settings.seed,
+            seconds_left=left,
+        )
+        board = {
+            "metric": ranking.board.metric,
+            "direction": ranking.board.direction,
+            "examples": ranking.board.examples,
+            "rows": ranking.board.to_json(),
+        }
+        self.folder.leaderboard.write_text(json.dumps(board, indent=2, ensure_ascii=False), encoding="utf-8")
+        return ranking
+
+    def keep(self, ranking: Ranking, prepared: Prepared, profile: Profile) -> None:
+        """Make the winner the bundle, where it is not already."""
+        winner = ranking.winner
+        if winner is None:
+            self._give_up()
+            return
+        before = self.history.bundle
+        if before is None or before.trials != winner.trials or before.score != winner.score:
+            self._save(dict(zip(winner.trials, winner.weights, strict=True)), prepared, profile, winner.score)
+
+    def _give_up(self) -> None:
+        if self.request.cancelled():
+            raise Interrupted("Stopped before the first model was trained; there is nothing to keep.")
+        reasons = "; ".join(f"trial {each.number}: {each.reason}" for each in list(self.history)[:3])
+        raise NoCandidateSucceeded(
+            f"No candidate succeeded ({reasons or 'the time was too short to begin one'}). "
+            f"`seedbed leaderboard {self.folder.path}` shows all; tracebacks lie in {self.folder.trials}."
+        )
+
+    def _save(self, weights: dict[int, float], prepared: Prepared, profile: Profile, score: float | None) -> None:
+        save_bundle(
+            self.folder.best,
+            [(self.folder.trial(trial), weight) for trial, weight in weights.items()],
+            profile,
+            prepared.form,
+            score=score or 0.0,
+            source=self.settings.source,
+        )
+        self.chronicle.record(BundleSaved(trials=tuple(weights), weights=tuple(weights.values()), score=score or 0.0))
+
+    def test(self, prepared: Prepared, profile: Profile) -> None:
+        """Score the bundle, through the code of `predict`, on rows that played no part in making it."""
+        if not profile.test or self.request.cancelled():
+            return
+        left = math.inf if self.budget.seconds is None else self.budget.seconds - self.chronicle.now()
+        if left <= 0:
+            return
+        self.backend.submit(
+            EvaluationJob(
+                bundle=str(self.folder.best.absolute()),
+                profile=profile,
+                part="test",
+                data=str(prepared.folder.absolute()),
+                splits=str(self.folder.splits.absolute()),
+                output=str((self.folder.path / "test_predictions.npz").absolute()),
+                device=self.settings.device,
+                threads=self.place.threads,
+                seconds=None if math.isinf(left) else left,
+                grace=0.5,
+            )
+        )
+        while not self.backend.idle():
+            for event in self.backend.poll(0.1):
+                self.chronicle.record(event)
+                if isinstance(event, TERMINAL):
+                    return
+            if self.request.cancelled():
+                return
+
+    def finish(self, ended: str, ranking: Ranking) -> Outcome:
+        """Close the journal's last chapter."""
+        self.chronicle.record(RunFinished(reason=ended, seconds=self.chronicle.now()))
+        return Outcome(folder=self.folder, history=self.history, ranking=ranking)

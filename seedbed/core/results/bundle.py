@@ -1,0 +1,135 @@
+"""The folder that holds the winner: everything needed to use it, as JSON and safetensors; imports no torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+
+from seedbed.core.data.decode import ImageForm
+from seedbed.core.data.profile import Profile
+from seedbed.core.errors import DataError
+from seedbed.core.training.member import CHECKPOINT, Component, Member, load_member
+
+FILE = "bundle.json"
+FORMAT = 1
+_PACKAGES = ("seedbed", "torch", "torchvision", "timm", "numpy", "safetensors")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One member of a bundle: its weights file, and its share in the averaged probabilities."""
+
+    member: Member
+    file: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bundle:
+    """What `bundle.json` says: `form` is what inputs are decoded to, `score` the metric on the validation part."""
+
+    format: int = FORMAT
+    profile: Profile
+    form: ImageForm
+    parts: tuple[Part, ...]
+    score: float
+    source: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """Every component used, with its owner, without repetition."""
+        found = {(c.kind, c.name): c for part in self.parts for c in part.member.components}
+        return tuple(found[key] for key in sorted(found))
+
+
+def save_bundle(
+    folder: Path,
+    trials: Sequence[tuple[Path, float]],
+    profile: Profile,
+    form: ImageForm,
+    *,
+    score: float,
+    source: str,
+) -> Bundle:
+    """Make or replace the bundle in `folder` from the folders of trials and their weights.
+
+    The weights come first, under names of their own; then `bundle.json`, which names them, is replaced
+    in one step; then what it no longer names is removed. At every instant the folder holds a whole
+    bundle: the old one or the new one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    before = {each.name for each in folder.glob("weights*.safetensors")}
+    parts = []
+    for trial, weight in trials:
+        member = load_member(trial)
+        name = _free_name(f"weights-{member.trial:04d}", before)
+        shutil.copyfile(trial / CHECKPOINT, folder / name)
+        parts.append(Part(member=member, file=name, weight=weight))
+    bundle = Bundle(
+        profile=profile, form=form, parts=tuple(parts), score=score, source=source, versions=dict(_versions())
+    )
+    partial = folder / f"{FILE}.partial"
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(bundle)))
+    os.replace(partial, folder / FILE)
+    for name in before - {part.file for part in parts}:
+        (folder / name).unlink(missing_ok=True)
+    return bundle
+
+
+def _free_name(stem: str, taken: set[str]) -> str:
+    return f"{stem}b.safetensors" if f"{stem}.safetensors" in taken else f"{stem}.safetensors"
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    yield "python", platform.python_version()
+    yield "platform", sys.platform
+    for package in _PACKAGES:
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:  # run from a checkout that is not installed
+            continue
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read what a bundle says of itself.
+
+    Raises:
+        DataError: there is no bundle, it is damaged, or a newer version wrote it.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise DataError(f"{folder} holds no bundle ({FILE} is missing); give the folder of a run, or its best/.")
+    try:
+        bundle = msgspec.json.decode(path.read_bytes(), type=Bundle)
+    except msgspec.DecodeError as error:
+        raise DataError(f"{path} cannot be read ({error}); it is damaged or from another version.") from error
+    if bundle.format > FORMAT:
+        raise DataError(f"{path} has format {bundle.format}, this version reads up to {FORMAT}; upgrade seedbed.")
+    outside = [part.file for part in bundle.parts if Path(part.file).name != part.file]
+    missing = [part.file for part in bundle.parts if not (folder / part.file).is_file()]
+    if outside or missing or not bundle.parts:
+        raise DataError(f"{path} names weights that are not beside it: {', '.join(outside + missing) or 'none'}.")
+    return bundle
+
+
+def bundle_folder(path: Path) -> Path:
+    """Return the bundle's folder for a run or a bundle.
+
+    Raises:
+        DataError: neither is there.
+    """
+    for folder in (path / "best", path):
+        if (folder / FILE).is_file():
+            return folder
+    if (path / "journal.jsonl").is_file():
+        raise DataError(f"The run {path} has no model yet; let it go on with `seedbed fit … --out {path} --resume`.")
+    raise DataError(f"{path} is no run and no bundle; give the folder that `seedbed fit` named.")

@@ -1,0 +1,27 @@
+"""Asks every rule about a trial's curve."""
+
+from __future__ import annotations
+
+import logging
+
+from seedbed.core.data.profile import Finding
+from seedbed.core.protocols import Lookup
+from seedbed.core.search.history import Trial
+
+log = logging.getLogger(__name__)
+
+
+def diagnose(trial: Trial, lookup: Lookup) -> list[Finding]:
+    """Return what the rules find in a trial, in the order of their names; a rule that fails is logged."""
+    findings = []
+    for spec in lookup.all("rule"):
+        try:
+            finding = lookup.load(spec)(spec.options())(trial)
+        except Exception:  # a plugin's border: a broken rule costs its own advice, nothing else
+            log.exception("The rule %s failed on trial %s.", spec.name, trial.number)
+            continue
+        if isinstance(finding, Finding):
+            findings.append(finding)
+        elif finding is not None:
+            log.error("The rule %s gave a %s; a Finding or None is expected.", spec.name, type(finding).__name__)
+    return findings

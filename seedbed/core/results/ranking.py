@@ -1,0 +1,87 @@
+"""From a run's history and its files to the leaderboard, and to the trials worth keeping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from seedbed.core.data.profile import Profile
+from seedbed.core.errors import DataError
+from seedbed.core.protocols import Lookup, Metric
+from seedbed.core.results.ensemble import Ensemble, select_ensemble
+from seedbed.core.results.leaderboard import Leaderboard, entries_from, majority_entry, rank
+from seedbed.core.runfolder import RunFolder
+from seedbed.core.search.history import History
+from seedbed.core.specs import MetricSpec
+from seedbed.core.training.member import PREDICTIONS
+from seedbed.core.training.predictions import Predictions, load_predictions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """The board, and what it makes sense to put into the bundle (None where no trial has a result)."""
+
+    board: Leaderboard
+    winner: Ensemble | None
+
+
+def rank_run(
+    history: History,
+    profile: Profile,
+    folder: RunFolder,
+    lookup: Lookup,
+    *,
+    seed: int,
+    seconds_left: float | None,
+) -> Ranking:
+    """Rank all trials by their stored validation predictions, next to the majority class.
+
+    Args:
+        seconds_left: what scoring the winner on the test part may take; an ensemble that would take
+            longer is not considered. None: no limit.
+    """
+    spec = cast(MetricSpec, lookup.get("metric", profile.task.metric))
+    metric = cast(Metric, lookup.load(spec)(spec.options()))
+
+    def load(trial: int) -> Predictions:
+        return load_predictions(folder.trial(trial) / PREDICTIONS)
+
+    entries = entries_from(history, load)
+    members = {each.trial: each.predictions for each in entries if each.predictions is not None}
+    if members:
+        first = next(iter(members.values()))
+        entries = (*entries, majority_entry(first, profile.class_counts))
+    board = rank(entries, metric, spec.direction, name=spec.name, seed=seed)
+    return Ranking(board=board, winner=_winner(board, members, metric, spec, history, profile, seconds_left, seed))
+
+
+def _winner(
+    board: Leaderboard,
+    members: dict[int, Predictions],
+    metric: Metric,
+    spec: MetricSpec,
+    history: History,
+    profile: Profile,
+    seconds_left: float | None,
+    seed: int,
+) -> Ensemble | None:
+    best = board.best
+    if best is None:
+        return None
+    ranked = {row.trial: members[row.trial] for row in board.rows if row.rank is not None and row.trial in members}
+    alone = Ensemble(trials=(best.trial,), weights=(1.0,), score=best.score or 0.0, gain_low=0.0)
+    try:
+        found = select_ensemble(ranked, metric, spec.direction, seed=seed)
+    except DataError:  # the members share no row; then the board's own best is all there is to say
+        return alone
+    if len(found.trials) == 1 or not _is_affordable(found, history, profile, seconds_left):
+        return alone
+    return found
+
+
+def _is_affordable(ensemble: Ensemble, history: History, profile: Profile, seconds_left: float | None) -> bool:
+    if seconds_left is None:
+        return True
+    results = [history.trials[trial].result for trial in ensemble.trials]
+    cost = sum((each.row_seconds if each is not None else 0.0) * profile.test for each in results)
+    return 1.5 * cost + 0.5 * len(results) < seconds_left

@@ -1,0 +1,133 @@
+"""The folder of a run: what lies where, and how a new one is laid out."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from importlib.metadata import distributions
+from itertools import count
+from pathlib import Path
+
+from seedbed.core.data.profile import Finding, Profile
+from seedbed.core.errors import DataError, UsageError
+from seedbed.core.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths within a run's folder."""
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """All events, a line each."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def splits(self) -> Path:
+        """The part and target of every row."""
+        return self.path / "data" / "splits.parquet"
+
+    @property
+    def trials(self) -> Path:
+        """One folder a trial."""
+        return self.path / "trials"
+
+    @property
+    def best(self) -> Path:
+        """The bundle."""
+        return self.path / "best"
+
+    @property
+    def leaderboard(self) -> Path:
+        """The last leaderboard, as JSON."""
+        return self.path / "leaderboard.json"
+
+    def trial(self, number: int) -> Path:
+        """Return a trial's folder."""
+        return self.trials / f"{number:04d}"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a run has been here."""
+        return self.journal.is_file()
+
+    def save_facts(self, profile: Profile, findings: Iterable[Finding]) -> None:
+        """Write what is known of the data: `data/profile.json` and `data/findings.jsonl`."""
+        folder = self.path / "data"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "profile.json").write_text(json.dumps(asdict(profile), indent=2), encoding="utf-8")
+        lines = [json.dumps(asdict(each), ensure_ascii=False) for each in findings]
+        (folder / "findings.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def choose_folder(out: str | Path | None, name: str) -> Path:
+    """Return the folder for a run: the one given, or the first free `runs/NAME-N`."""
+    if out is not None:
+        return Path(out).expanduser()
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    return next(path for n in count(1) if not (path := Path("runs") / f"{stem}-{n}").exists())
+
+
+def open_folder(path: Path, *, resume: bool, overwrite: bool) -> RunFolder:
+    """Make a run's folder ready: empty for a new run, as it is for one that goes on.
+
+    Raises:
+        UsageError: the folder is in use and neither was asked for, or holds something that is no run.
+        DataError: it cannot be written.
+    """
+    folder = RunFolder(path)
+    try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            if not path.is_dir() or not folder.is_run:
+                raise UsageError(f"{path} is not empty and holds no run; give another --out.")
+            if overwrite:
+                shutil.rmtree(path)
+            elif not resume:
+                raise UsageError(f"{path} holds a run; go on with it (--resume), or replace it (--overwrite).")
+        elif resume:
+            raise UsageError(f"There is no run in {path} to resume; leave --resume out to begin one.")
+        folder.trials.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{path} cannot be used as the run's folder: {error}; give another --out.") from error
+    return folder
+
+
+def save_provenance(folder: RunFolder, settings: Settings, version: str) -> None:
+    """Write down what was asked, by which version, among which packages.
+
+    `manifest.json`, `config.toml` (what `--config` takes) and `environment.txt` (what pip takes).
+    """
+    manifest = {
+        "seedbed": version,
+        "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "settings": asdict(settings),
+    }
+    (folder.path / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+    (folder.path / "config.toml").write_text(_as_toml(settings), encoding="utf-8")
+    installed = sorted({f"{each.name}=={each.version}" for each in distributions() if each.name}, key=str.lower)
+    (folder.path / "environment.txt").write_text("\n".join(installed) + "\n", encoding="utf-8")
+
+
+def _as_toml(settings: Settings) -> str:
+    """Return the options that were given, under the names of the command line."""
+    given = asdict(settings)
+    options = {
+        "time": None if settings.seconds is None else f"{settings.seconds:g}s",
+        "set": given.pop("fixed"),
+    }
+    options |= {key: value for key, value in given.items() if key not in ("source", "seconds")}
+    lines = [f"# seedbed fit {json.dumps(settings.source)} --config config.toml"]
+    for key, value in sorted(options.items()):
+        if value not in (None, (), {}, 0, False) or key == "seed":
+            # Strings, numbers, booleans and lists are written alike in TOML and JSON; tables are not.
+            text = json.dumps(list(value) if isinstance(value, tuple) else value)
+            if isinstance(value, dict):
+                text = "{" + ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in value.items()) + "}"
+            lines.append(f"{key} = {text}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,65 @@
+"""How much of what was granted is left: pure, given the history and a reading of the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seedbed.core.errors import UsageError
+from seedbed.core.search.history import History, Remaining
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """What a run may spend; None means no limit of that sort.
+
+    `seconds` is wall-clock time from the run's beginning to its very end, of which `reserve` seconds
+    are kept back for the ending; `trials` is the number of candidates.
+    """
+
+    seconds: float | None = None
+    trials: int | None = None
+    reserve: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.seconds is not None and not 0 < self.seconds < float("inf"):
+            raise UsageError(f"A time budget must be positive, but {self.seconds} s was given; try time='10m'.")
+        if self.trials is not None and self.trials < 1:
+            raise UsageError(f"trials={self.trials} leaves nothing to do; give 1 or more.")
+        if not 0 <= self.reserve < float("inf"):
+            raise UsageError(f"reserve={self.reserve}: the ending takes 0 seconds or more.")
+
+    def remaining(self, history: History, now: float) -> Remaining:
+        """Return what trials may still spend; `now` is seconds since the run began, as is an event's `at`."""
+        return Remaining(
+            seconds=None if self.seconds is None else max(self.seconds - self.reserve - now, 0.0),
+            trials=None if self.trials is None else max(self.trials - count_trials(history), 0),
+        )
+
+    def is_spent(self, history: History, now: float) -> bool:
+        """Whether no further trial may begin."""
+        left = self.remaining(history, now)
+        return left.seconds == 0 or left.trials == 0
+
+
+def count_trials(history: History) -> int:
+    """Count the candidates that were tried: those that failed too, baselines not.
+
+    A stopped trial whose candidate began again later, to go further, is one try together with it.
+    """
+    last = {trial.candidate.fingerprint: trial.number for trial in history}
+    return sum(
+        trial.role == "candidate"
+        and not (trial.status == "stopped" and last[trial.candidate.fingerprint] > trial.number)
+        for trial in history
+    )
+
+
+def reserve_for(seconds: float | None, test_seconds: float = 0.0) -> float:
+    """Estimate the seconds that the ending takes: bundle, report, and `test_seconds` for the test part.
+
+    3 % of the budget and at least 1.5 s, but never more than half of it: a budget too small for a
+    proper ending still gets a trial.
+    """
+    if seconds is None:
+        return 0.0
+    return min(max(1.5, 0.03 * seconds) + test_seconds, seconds / 2)

@@ -1,0 +1,222 @@
+"""What may be tried on this data: every component that fits, merged into one conditional space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import cast
+
+from seedbed.core.data.profile import Profile
+from seedbed.core.errors import UnknownName, UsageError
+from seedbed.core.protocols import Lookup
+from seedbed.core.search.candidate import Candidate
+from seedbed.core.search.events import ComponentRefused
+from seedbed.core.search.policies import POLICIES
+from seedbed.core.settings import Settings
+from seedbed.core.space import (
+    Choice,
+    Condition,
+    Float,
+    Param,
+    Space,
+    Value,
+    Values,
+    children,
+    pick_any,
+    pick_one,
+)
+from seedbed.core.specs import ArchitectureSpec, AugmenterSpec, Spec, WeightsSpec
+
+_SEARCHED = ("architecture", "weights", "optimizer", "schedule", "augmenter", "regularizer")
+_PRETRAINED = tuple(each.name for each in POLICIES.values() if each.pretrained)
+_TRAINS = Condition("policy", tuple(each.name for each in POLICIES.values() if each.trains))
+_RESOLUTIONS = (32, 48, 64, 96, 128, 160, 192, 224, 256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composition:
+    """The space of candidates, the baselines every study runs first, and what was left out and why."""
+
+    space: Space
+    baselines: tuple[Candidate, ...]
+    refusals: tuple[ComponentRefused, ...]
+    versions: Mapping[str, int]
+
+    def candidate(self, values: Values) -> Candidate:
+        """Return a point of the space with the versions of all components it names."""
+        return Candidate(dict(values), dict(sorted(self._versions_of(values))))
+
+    def _versions_of(self, values: Values) -> Iterator[tuple[str, int]]:
+        for name, value in values.items():
+            slot, _, rest = name.partition(".")
+            reference = f"{slot}:{rest}" if value is True and rest else f"{name}:{value}"
+            if reference in self.versions:
+                yield reference, self.versions[reference]
+
+
+def compose(
+    profile: Profile, settings: Settings, lookup: Lookup, *, can_load: Callable[[WeightsSpec], bool]
+) -> Composition:
+    """Merge what fits the data and the user's wishes into one conditional space.
+
+    Args:
+        can_load: whether weights from the hub can be had: from the cache, or because there is a network.
+
+    Raises:
+        UnknownName: the settings name a component or parameter that does not exist.
+        UsageError: the settings leave nothing to try.
+    """
+    refusals: list[ComponentRefused] = []
+    offered: dict[str, list[Spec]] = {}
+    for kind in _SEARCHED:
+        wished = _wishes(kind, settings, lookup)
+        offered[kind] = []
+        for spec in lookup.all(kind):
+            reason = wished(spec) or _unmet(spec, profile) or _no_weights(spec, can_load)
+            if reason is None:
+                offered[kind].append(spec)
+            else:
+                refusals.append(ComponentRefused(kind=kind, name=spec.name, reason=reason))
+    if not offered["architecture"]:
+        reasons = "; ".join(f"{each.name}: {each.reason}" for each in refusals if each.kind == "architecture")
+        raise UsageError(f"No architecture is left to try ({reasons}).")
+    space = _pin(Space(tuple(_params(offered, profile, settings))), settings.fixed, refusals)
+    composition = Composition(
+        space=space,
+        baselines=(),
+        refusals=tuple(refusals),
+        versions={f"{kind}:{spec.name}": spec.version for kind in _SEARCHED for spec in lookup.all(kind)},
+    )
+    return replace(composition, baselines=tuple(_baselines(composition, lookup, profile)))
+
+
+def _wishes(kind: str, settings: Settings, lookup: Lookup) -> Callable[[Spec], str | None]:
+    """Return what says why the user does not want a component, None where he does."""
+    use = {lookup.get(kind, name).name for name in _named(kind, settings.use)}
+    without = {lookup.get(kind, name).name for name in _named(kind, settings.without)}
+
+    def wished(spec: Spec) -> str | None:
+        if spec.name in without:
+            return f"left out with --without {kind}:{spec.name}"
+        if use and kind in ("architecture", "weights", "optimizer", "schedule") and spec.name not in use:
+            return f"not among those named with --use {kind}:NAME"
+        return None
+
+    return wished
+
+
+def _named(kind: str, wishes: Sequence[str]) -> list[str]:
+    return [name for wish in wishes for k, name in [wish.split(":")] if k == kind]
+
+
+def _unmet(spec: Spec, profile: Profile) -> str | None:
+    """Return the first requirement that does not hold here, in words."""
+    need = spec.requires
+    missing = [module for module in need.modules if find_spec(module) is None]
+    modalities = spec.modalities if isinstance(spec, ArchitectureSpec | AugmenterSpec) else need.modalities
+    if missing:
+        return f"needs {', '.join(missing)}, not installed"
+    if modalities and profile.task.modality not in modalities:
+        return f"is for {', '.join(modalities)}, this is {profile.task.modality}"
+    if need.kinds and profile.task.kind not in need.kinds:
+        return f"is for {', '.join(need.kinds)}, this is {profile.task.kind}"
+    if profile.train < need.min_examples:
+        return f"needs {need.min_examples:,} training examples, there are {profile.train:,}"
+    if profile.size < need.min_size:
+        return f"needs images of {need.min_size} px, these have {profile.size}"
+    if need.max_size and profile.size > need.max_size:
+        return f"is for images up to {need.max_size} px, these have {profile.size}"
+    return None
+
+
+def _no_weights(spec: Spec, can_load: Callable[[WeightsSpec], bool]) -> str | None:
+    if isinstance(spec, WeightsSpec) and not can_load(spec):
+        return "lies on the Hugging Face hub, which is not reachable, and not in this machine's cache"
+    return None
+
+
+def _params(offered: Mapping[str, list[Spec]], profile: Profile, settings: Settings) -> Iterator[Param]:
+    architectures = cast(list[ArchitectureSpec], offered["architecture"])
+    trainable = [each for each in architectures if not each.features_only]
+    first = min(trainable or architectures, key=lambda each: each.parameters)
+    yield from pick_one("architecture", _entries(architectures), first.name)
+    for spec in architectures:
+        yield from _policy_params(spec, offered["weights"], profile)
+    for policy in POLICIES.values():
+        yield from children(f"policy.{policy.name}", policy.options, (Condition("policy", (policy.name,)),))
+    small = profile.train < 5_000
+    yield Param("batch_size", Choice(16, 32, 64, 128, 256), 32 if small else 128, (_TRAINS,))
+    for slot in ("optimizer", "schedule"):
+        if not offered[slot]:
+            raise UsageError(f"No {slot} is left to try; take back a --without {slot}:NAME.")
+        yield from pick_one(slot, _entries(offered[slot]), offered[slot][0].name, (_TRAINS,))
+    for slot in ("augmenter", "regularizer"):
+        always = frozenset(_named(slot, settings.use))
+        for param in pick_any(slot, _entries(offered[slot]), always, (_TRAINS,)):
+            switched = param.name.removeprefix(f"{slot}.") in always
+            yield replace(param, domain=Choice(True)) if switched else param
+
+
+def _policy_params(spec: ArchitectureSpec, weights: Sequence[Spec], profile: Profile) -> Iterator[Param]:
+    """Yield how one architecture may be trained, from which weights, and at which resolution."""
+    here = Condition("architecture", (spec.name,))
+    if spec.features_only:
+        yield Param("policy", Choice("probe"), "probe", (here,))
+        return
+    usable = [name for name in spec.weights if any(name == each.name for each in weights)]
+    native = tuple(r for r in _RESOLUTIONS if r < profile.size) + (profile.size,)
+    start = max(r for r in native if r <= 64 or r == native[0])  # beyond 64 px scratch training crawls
+    scratch = (here, Condition("policy", ("scratch",)))
+    if not usable:
+        yield Param("policy", Choice("scratch"), "scratch", (here,))
+        yield Param("resolution", Choice(*native), start, scratch)
+        return
+    pretrained = (here, Condition("policy", _PRETRAINED))
+    larger = tuple(r for r in _RESOLUTIONS if 64 <= r <= max(128, 2 * profile.size))
+    yield Param("policy", Choice(*_PRETRAINED, "scratch"), "head_then_all", (here,))
+    yield Param("weights", Choice(*usable), usable[0], pretrained)
+    yield Param("resolution", Choice(*native), start, scratch)
+    yield Param("resolution", Choice(*larger), 128, pretrained)
+
+
+def _entries(specs: Iterable[Spec]) -> list[tuple[str, type]]:
+    return [(spec.name, spec.options) for spec in specs]
+
+
+def _pin(space: Space, fixed: Mapping[str, Value], refusals: Sequence[ComponentRefused]) -> Space:
+    """Narrow the parameters that the user has set to the one value given, whatever their domain was."""
+    names = {param.name for param in space.params}
+    for name in fixed:
+        if name not in names:
+            raise UnknownName("parameter", name, names, hint="`--set` takes names of the search space.")
+    pinned = []
+    for param in space.params:
+        if param.name in fixed:
+            value = _fitting(param, fixed[param.name], refusals)
+            param = replace(param, domain=Choice(value), default=value)
+        pinned.append(param)
+    return Space(tuple(pinned))
+
+
+def _fitting(param: Param, value: Value, refusals: Sequence[ComponentRefused]) -> Value:
+    """Return the value in the type that the parameter's default has."""
+    if isinstance(param.domain, Float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(param.domain, Choice) and isinstance(value, str) and value not in param.domain:
+        reason = next((each.reason for each in refusals if (each.kind, each.name) == (param.name, value)), None)
+        if reason is not None:
+            raise UsageError(f"{param.name}={value} cannot be used here: it {reason}.")
+        raise UnknownName(param.name, value, map(str, param.domain.options))
+    if type(value) is not type(param.default):
+        wanted = type(param.default).__name__
+        raise UsageError(f"{param.name}={value!r} is no {wanted}; give one like {param.default!r}.")
+    return value
+
+
+def _baselines(composition: Composition, lookup: Lookup, profile: Profile) -> Iterator[Candidate]:
+    for spec in cast(Sequence[ArchitectureSpec], lookup.all("architecture")):
+        if spec.is_baseline and profile.task.modality in spec.modalities:
+            values: dict[str, Value] = {"architecture": spec.name, "policy": "probe"}
+            values |= {param.name: param.default for param in children(f"architecture.{spec.name}", spec.options, ())}
+            yield composition.candidate(values)

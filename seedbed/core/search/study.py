@@ -1,0 +1,188 @@
+"""The loop: ask the strategy, give to the backend, tell the journal."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from seedbed.core.data.profile import Profile
+from seedbed.core.protocols import Backend, Strategy
+from seedbed.core.search.budget import Budget
+from seedbed.core.search.candidate import Fidelity, Proposal, TrialJob
+from seedbed.core.search.compose import Composition
+from seedbed.core.search.events import (
+    EpochFinished,
+    Event,
+    TrialFailed,
+    TrialFinished,
+    TrialStarted,
+    TrialStopped,
+)
+from seedbed.core.search.history import History, Remaining
+
+SHORTEST_SECONDS = 0.5
+"""With less than this left no trial is started: it could not do a single look."""
+
+_POLL_SECONDS = 0.1
+_BASELINE_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What all trials of a study share, and the names and values their jobs are made of."""
+
+    profile: Profile
+    data: Path
+    splits: Path
+    trials: Path
+    seed: int
+    device: str = "auto"
+    threads: int = 0
+
+    def job(self, trial: int, proposal: Proposal, *, grace: float, unix_now: float) -> TrialJob:
+        """Return the job of one trial; its time counts from now, even if its worker is not ready yet."""
+        seconds = proposal.fidelity.seconds
+        return TrialJob(
+            trial=trial,
+            candidate=proposal.candidate,
+            fidelity=proposal.fidelity,
+            profile=self.profile,
+            data=str(self.data),
+            splits=str(self.splits),
+            folder=str(self.trials / f"{trial:04d}"),
+            seed=seed_of(self.seed, trial),
+            device=self.device,
+            threads=self.threads,
+            grace=grace,
+            not_after=None if seconds is None else unix_now + seconds,
+            rows_after=self.profile.test,
+        )
+
+
+def seed_of(seed: int, trial: int) -> int:
+    """Return a trial's own seed: a function of the study's seed and the trial's number alone."""
+    digest = hashlib.sha256(f"{seed}:{trial}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1  # torch takes 63 bits
+
+
+@dataclass(slots=True, kw_only=True)
+class Study:
+    """One search, live: `record` journals an event and folds it into the history, `now` is the run's clock."""
+
+    ground: Ground
+    strategy: Strategy
+    backend: Backend
+    budget: Budget
+    history: History
+    composition: Composition
+    record: Callable[[Event], None]
+    now: Callable[[], float]
+    cancelled: Callable[[], bool]
+    on_result: Callable[[int], None]
+    """Told of every trial that has a new best checkpoint on disk."""
+
+    def run(self) -> str:
+        """Search until the budget is spent, nothing is left to try, or the run is cancelled; say which."""
+        while not self.cancelled():
+            has_more = self._fill()
+            if not self.history.running and self.backend.idle():
+                if not has_more:
+                    return "the budget is spent" if self._is_spent() else "nothing is left to try"
+                continue
+            for event in self.backend.poll(_POLL_SECONDS):
+                self._take(event)
+            self._end_overdue()
+        for trial in self.history.running:
+            self.backend.stop(trial.number)
+            self.record(TrialStopped(trial=trial.number, reason="the run was interrupted"))
+        return "interrupted"
+
+    def _is_spent(self) -> bool:
+        return self.budget.is_spent(self.history, self.now())
+
+    def _fill(self) -> bool:
+        """Start trials while there are free slots; return whether any was started."""
+        started = False
+        while self.backend.free_slots() and (proposal := self._next()):
+            number = max(self.history.trials, default=-1) + 1
+            self.record(
+                TrialStarted(
+                    trial=number,
+                    candidate=proposal.candidate,
+                    fidelity=proposal.fidelity,
+                    role=proposal.role,
+                )
+            )
+            self.backend.submit(
+                self.ground.job(number, proposal, grace=self._grace(proposal.fidelity.seconds), unix_now=time.time())
+            )
+            started = True
+        return started
+
+    def _next(self) -> Proposal | None:
+        left = self.budget.remaining(self.history, self.now())
+        if left.seconds is not None and left.seconds < SHORTEST_SECONDS:
+            return None
+        self.history.remaining = left
+        proposal = self._baseline(left)
+        if proposal is None and left.trials != 0:
+            rng = random.Random(f"{self.ground.seed}:{len(self.history)}")
+            proposal = self.strategy.propose(self.history, rng)
+            if proposal is not None:
+                named = self.composition.candidate(proposal.candidate.values)
+                proposal = replace(proposal, candidate=named)
+        return None if proposal is None else _within(proposal, left)
+
+    def _baseline(self, left: Remaining) -> Proposal | None:
+        for candidate in self.composition.baselines:
+            if not self.history.tried(candidate.values):
+                seconds = None if left.seconds is None else _BASELINE_SHARE * left.seconds
+                return Proposal(candidate=candidate, fidelity=Fidelity(epochs=1, seconds=seconds), role="baseline")
+        return None
+
+    def _grace(self, seconds: float | None) -> float:
+        """How long a trial may be late before it is ended by force.
+
+        Where the run ends with the trial, the run's own promise counts (2 s or 2 %). A shorter trial may
+        take as long again: a worker ended by force costs the seconds of starting another.
+        """
+        if self.budget.seconds is None or seconds is None:
+            return 10.0
+        strict = max(1.0, 0.01 * self.budget.seconds)
+        left = self.history.remaining.seconds or 0.0
+        return min(max(strict, seconds, 5.0), max(left - seconds, 0.0) + strict)
+
+    def _take(self, event: Event) -> None:
+        self.record(event)
+        match event:
+            case EpochFinished():
+                if event.is_best:
+                    self.on_result(event.trial)
+                trial = self.history.trials[event.trial]
+                if not trial.is_finished and self.strategy.should_stop(trial, self.history):
+                    self.backend.stop(event.trial)
+            case TrialFinished():
+                self.on_result(event.trial)
+
+    def _end_overdue(self) -> None:
+        """Give up on trials that even their backend could not end: the run's time limit goes first."""
+        if self.budget.seconds is None or self.now() < self.budget.seconds - self.budget.reserve / 2:
+            return
+        for trial in self.history.running:
+            seconds = trial.fidelity.seconds
+            if seconds is not None and self.now() - trial.started > seconds + 2 * self._grace(seconds):
+                self.backend.stop(trial.number)
+                self.record(TrialFailed(trial=trial.number, error="The trial ignored its time limit and was given up."))
+
+
+def _within(proposal: Proposal, left: Remaining) -> Proposal:
+    """Return the proposal with its time cut to what is left, whatever the strategy said."""
+    if left.seconds is None:
+        return proposal
+    seconds = min(proposal.fidelity.seconds or math.inf, left.seconds)
+    return replace(proposal, fidelity=replace(proposal.fidelity, seconds=seconds))

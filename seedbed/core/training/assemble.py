@@ -1,0 +1,217 @@
+"""A candidate made real: model, optimizer, schedule, augmenters, regularizers, loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seedbed.core.data.profile import Profile
+from seedbed.core.data.view import View
+from seedbed.core.errors import PluginError
+from seedbed.core.protocols import Augmenter, Backbone, Lookup, Loss, ParamGroups, Regularizer, Schedule
+from seedbed.core.search.candidate import Candidate
+from seedbed.core.space import options_from
+from seedbed.core.specs import ArchitectureSpec, Spec, WeightsSpec
+
+
+class Classifier(nn.Module):
+    """A backbone, dropout and a linear head: inputs (N, C, H, W) → logits (N, K)."""
+
+    def __init__(self, backbone: nn.Module, num_features: int, outputs: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.dropout = nn.Dropout(0.0)
+        self.head = nn.Linear(num_features, outputs)
+        self.norm_is_frozen = False
+        # A head that starts at zero gives every class the same probability: the first steps then
+        # correct the head, not the noise of its initialisation.
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def train(self, mode: bool = True) -> Classifier:
+        """Switch to training mode; with `norm_is_frozen`, batch-norm statistics stay as they are."""
+        super().train(mode)
+        if mode and self.norm_is_frozen:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return logits (N, K)."""
+        return cast(Tensor, self.head(self.dropout(self.backbone(inputs))))
+
+
+@dataclass(slots=True, kw_only=True)
+class Assembled:
+    """All live parts of one candidate's training."""
+
+    model: Classifier
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    augmenters: list[Augmenter]
+    regularizers: list[Regularizer]
+    loss: Loss
+
+
+def chosen_weights(candidate: Candidate, lookup: Lookup) -> WeightsSpec | None:
+    """Return the pretrained weights a candidate names, if any."""
+    name = candidate.values.get("weights")
+    return None if name is None else cast(WeightsSpec, lookup.get("weights", str(name)))
+
+
+def make_view(candidate: Candidate, profile: Profile, lookup: Lookup) -> View:
+    """Return the input form of a candidate: that of its pretrained weights, or the data's own."""
+    weights = chosen_weights(candidate, lookup)
+    view = View(
+        height=profile.height,
+        width=profile.width,
+        channels=profile.channels,
+        mean=profile.mean,
+        std=profile.std,
+    )
+    if weights is not None and weights.mean:
+        view = View(
+            height=profile.height,
+            width=profile.width,
+            channels=len(weights.mean),
+            mean=weights.mean,
+            std=weights.std,
+        )
+    resolution = int(candidate.values.get("resolution", 0))
+    return view.at(resolution) if resolution else view
+
+
+def build_model(candidate: Candidate, profile: Profile, view: View, lookup: Lookup) -> Classifier:
+    """Build a candidate's model with fresh weights; torch's random state decides which.
+
+    Raises:
+        PluginError: the backbone does not tell its number of features.
+    """
+    spec, options = _component("architecture", candidate, lookup)
+    seen = replace(profile, height=view.height, width=view.width, channels=view.channels)
+    backbone = lookup.load(spec)(options, seen)
+    features = getattr(cast(Backbone, backbone), "num_features", None)
+    if not isinstance(features, int) or features < 1:
+        raise PluginError(
+            f"The architecture {spec.name!r} has no `num_features`; its backbone must say how many features it gives."
+        )
+    return Classifier(backbone, features, profile.task.outputs)
+
+
+def load_pretrained(model: Classifier, candidate: Candidate, lookup: Lookup) -> None:
+    """Load the weights a candidate names into its backbone, in place."""
+    weights = chosen_weights(candidate, lookup)
+    if weights is not None:
+        lookup.load(weights)(model.backbone)
+
+
+def trains_nothing(candidate: Candidate, lookup: Lookup) -> bool:
+    """Whether the backbone is a fixed transform."""
+    return cast(ArchitectureSpec, lookup.get("architecture", candidate.component("architecture"))).features_only
+
+
+def build_augmenters(candidate: Candidate, profile: Profile, view: View, lookup: Lookup) -> list[Augmenter]:
+    """Build the augmenters a candidate switches on, in the order of their names."""
+    seen = replace(profile, height=view.height, width=view.width, channels=view.channels)
+    return [lookup.load(spec)(options, seen) for spec, options in _switched_on("augmenter", candidate, lookup)]
+
+
+def assemble(
+    model: Classifier,
+    candidate: Candidate,
+    profile: Profile,
+    view: View,
+    lookup: Lookup,
+    *,
+    layer_decay: float = 1.0,
+) -> Assembled:
+    """Put the live parts of a candidate's training around its model.
+
+    Args:
+        layer_decay: factor on the learning rate for each layer further from the head (1: none).
+    """
+    regularizers = [
+        lookup.load(spec)(options, profile) for spec, options in _switched_on("regularizer", candidate, lookup)
+    ]
+    loss: Loss = F.cross_entropy
+    for regularizer in regularizers:
+        regularizer.on_model(model)
+        loss = regularizer.on_loss(loss)
+    spec, options = _component("optimizer", candidate, lookup)
+    optimizer = lookup.load(spec)(param_groups(model, layer_decay), options)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"] * group.get("lr_scale", 1.0)
+    schedule_spec, schedule_options = _component("schedule", candidate, lookup)
+    return Assembled(
+        model=model,
+        optimizer=optimizer,
+        schedule=lookup.load(schedule_spec)(schedule_options),
+        augmenters=build_augmenters(candidate, profile, view, lookup),
+        regularizers=regularizers,
+        loss=loss,
+    )
+
+
+def param_groups(model: Classifier, layer_decay: float) -> ParamGroups:
+    """Sort the trainable parameters by depth, and by whether weight decay applies.
+
+    Norms and biases (fewer than two dimensions) are never decayed. With `layer_decay` below 1 the
+    learning rate falls by that factor from layer to layer towards the input (ULMFiT, Howard & Ruder
+    2018; BEiT, Bao et al. 2022).
+    """
+    layers = [*backbone_layers(model.backbone), list(model.head.parameters())]
+    groups: ParamGroups = []
+    for depth, parameters in enumerate(layers):
+        scale = layer_decay ** (len(layers) - 1 - depth)
+        trainable = [each for each in parameters if each.requires_grad]
+        for decayed in (True, False):
+            members = [each for each in trainable if (each.ndim > 1) == decayed]
+            if members:
+                group: dict[str, Any] = {"params": members, "lr_scale": scale}
+                groups.append(group if decayed else group | {"weight_decay": 0.0})
+    return groups if layer_decay != 1.0 else _merge(groups)
+
+
+def _merge(groups: ParamGroups) -> ParamGroups:
+    """Join groups of equal settings: fewer, longer groups make a faster optimizer step."""
+    merged: dict[bool, dict[str, Any]] = {}
+    for group in groups:
+        found = merged.setdefault("weight_decay" in group, {**group, "params": []})
+        found["params"] += group["params"]
+    return list(merged.values())
+
+
+def backbone_layers(backbone: nn.Module) -> list[list[nn.Parameter]]:
+    """Return a backbone's parameters from input to output, a list for each layer."""
+    if callable(own := getattr(backbone, "layers", None)):
+        return cast(list[list[nn.Parameter]], own())
+    layers = [list(module.parameters()) for module in _stages(backbone)]
+    seen = {id(each) for layer in layers for each in layer}
+    loose = [each for each in backbone.parameters(recurse=True) if id(each) not in seen]
+    return [layer for layer in ([loose, *layers] if loose else layers) if layer]
+
+
+def _stages(module: nn.Module) -> Iterator[nn.Module]:
+    for child in module.children():
+        if isinstance(child, nn.Sequential | nn.ModuleList) and len(child):
+            yield from child.children()
+        else:
+            yield child
+
+
+def _component(slot: str, candidate: Candidate, lookup: Lookup) -> tuple[Spec, object]:
+    spec = lookup.get(slot, candidate.component(slot))
+    return spec, options_from(spec.options, f"{slot}.{spec.name}", candidate.values)
+
+
+def _switched_on(slot: str, candidate: Candidate, lookup: Lookup) -> Iterator[tuple[Spec, object]]:
+    for name, value in sorted(candidate.values.items()):
+        if value is True and name.startswith(f"{slot}.") and name.count(".") == 1:
+            spec = lookup.get(slot, name.split(".")[1])
+            yield spec, options_from(spec.options, f"{slot}.{spec.name}", candidate.values)

@@ -1,0 +1,193 @@
+"""The fine-tune policies: from random weights, a frozen backbone, the head first and then all, or all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from seedbed.core.data.batches import normalise, to_unit
+from seedbed.core.search.events import TrialPlanned
+from seedbed.core.search.policies import POLICIES, TuneOptions
+from seedbed.core.space import options_from
+from seedbed.core.training.assemble import (
+    Assembled,
+    Classifier,
+    assemble,
+    build_augmenters,
+    build_model,
+    load_pretrained,
+)
+from seedbed.core.training.context import Context
+from seedbed.core.training.features import features_of, measure_forward, probe_rows
+from seedbed.core.training.head import fit_head
+from seedbed.core.training.numerics import Numerics, calibrate, default
+from seedbed.core.training.pace import Pace
+from seedbed.core.training.train import Lesson, Phase, train
+
+HEAD_SHARE = 0.2
+"""Of a trial's time, what may go into the head before the whole net is trained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a policy achieved."""
+
+    score: float
+    epochs: float
+    steps: int
+    pace: tuple[tuple[int, float], ...] = ()
+
+
+def run_policy(context: Context) -> Result:
+    """Train the context's candidate by its policy."""
+    return _RUNNERS[context.job.candidate.component("policy")](context)
+
+
+def probe(context: Context) -> Result:
+    """Fit a linear head on the features of a frozen backbone."""
+    model = _fresh_model(context, pretrained=True)
+    _fit_head_of(context, model, share=0.8)
+    context.look(model, default(context.device), epoch=1.0, progress=1.0)
+    return Result(score=context.finish(model, ()), epochs=1.0, steps=0)
+
+
+def scratch(context: Context) -> Result:
+    """Train everything from random weights."""
+    return _train_all(context, _fresh_model(context, pretrained=False), TuneOptions(layer_decay=1.0, start_size=1.0))
+
+
+def head_then_all(context: Context) -> Result:
+    """Fit the head on frozen features (closed to optimal in seconds), then train everything from there."""
+    model = _fresh_model(context, pretrained=True)
+    _fit_head_of(context, model, share=HEAD_SHARE)
+    return _train_all(context, model, _tune_options(context))
+
+
+def full(context: Context) -> Result:
+    """Train everything from pretrained weights, the head from zero."""
+    return _train_all(context, _fresh_model(context, pretrained=True), _tune_options(context))
+
+
+_RUNNERS: dict[str, Callable[[Context], Result]] = {
+    "scratch": scratch,
+    "probe": probe,
+    "head_then_all": head_then_all,
+    "full": full,
+}
+
+
+def _tune_options(context: Context) -> TuneOptions:
+    name = context.job.candidate.component("policy")
+    options: TuneOptions = options_from(POLICIES[name].options, f"policy.{name}", context.job.candidate.values)
+    return options
+
+
+def _fresh_model(context: Context, *, pretrained: bool) -> Classifier:
+    model = build_model(context.job.candidate, context.job.profile, context.view, context.lookup)
+    if pretrained:
+        load_pretrained(model, context.job.candidate, context.lookup)
+    return model.to(context.device)
+
+
+def _fit_head_of(context: Context, model: Classifier, *, share: float) -> None:
+    model.eval()
+    numerics = measure_forward(context, model)
+    numerics.lay_out_model(model)
+    rows = probe_rows(context, model, numerics, share=share)
+    features = features_of(context, model, rows, numerics)
+    head = fit_head(features, context.targets[rows], context.job.profile.task.outputs, context.generator)
+    with torch.no_grad():
+        model.head.weight.copy_(head.weight)
+        model.head.bias.copy_(head.bias)
+
+
+def _train_all(context: Context, model: Classifier, options: TuneOptions) -> Result:
+    candidate, profile = context.job.candidate, context.job.profile
+    model.norm_is_frozen = options.freeze_norm
+    parts = assemble(model, candidate, profile, context.view, context.lookup, layer_decay=options.layer_decay)
+    batch_size = min(int(candidate.values["batch_size"]), max(len(context.train_rows) // 2, 2))
+    phases = _phases(context, options)
+    numerics = _measure_training(context, model, batch_size, phases)
+    numerics.lay_out_model(model)
+    lesson = Lesson(
+        images=context.images,
+        rows=context.train_rows,
+        targets=context.targets.to(context.device),
+        phases=phases,
+        batch_size=batch_size,
+        numerics=numerics,
+        generator=context.generator,
+        clock=context.clock,
+    )
+    pace = _plan(context, lesson)
+    return _follow(context, parts, lesson, pace)
+
+
+def _follow(context: Context, parts: Assembled, lesson: Lesson, pace: Pace) -> Result:
+    views = build_augmenters(context.job.candidate, context.job.profile, context.view, context.lookup)
+
+    def reserve() -> float:
+        looks = (1.0 - pace.progress) * lesson.looks
+        return looks * (context.look_seconds or 0.0) + context.finish_seconds(views)
+
+    epoch = 0.0
+    for look in train(parts, lesson, pace, reserve=reserve, should_stop=context.should_stop):
+        epoch = look.epoch
+        context.look(
+            parts.model,
+            lesson.numerics,
+            epoch=look.epoch,
+            progress=pace.progress,
+            train_loss=look.train_loss,
+            lr=look.lr,
+        )
+    score = context.finish(parts.model, views)
+    return Result(score=score, epochs=epoch, steps=pace.steps, pace=tuple(pace.taken))
+
+
+def _phases(context: Context, options: TuneOptions) -> tuple[Phase, ...]:
+    smaller = round(options.start_size * context.view.resolution / 16) * 16
+    if options.start_size >= 1.0 or options.start_share <= 0.0 or smaller < 32:
+        return (Phase(1.0, context.view),)
+    return (Phase(options.start_share, context.view.at(smaller)), Phase(1.0, context.view))
+
+
+def _measure_training(context: Context, model: Classifier, batch_size: int, phases: tuple[Phase, ...]) -> Numerics:
+    if context.deadline is None:
+        return default(context.device)
+    view = phases[-1].view
+    rows = context.train_rows[torch.arange(batch_size) % len(context.train_rows)].to(context.device)
+    inputs = normalise(to_unit(context.images.gather(rows), view), view)
+    values = context.job.candidate.values
+    key = ("train", str({k: v for k, v in values.items() if k.startswith("architecture")}), view, batch_size)
+    return calibrate(
+        model,
+        inputs,
+        train=True,
+        known=context.calibrations,
+        key=(*key, str(context.device), context.job.threads),
+        clock=context.clock,
+    )
+
+
+def _plan(context: Context, lesson: Lesson) -> Pace:
+    """Plan the steps that the fidelity allows and tell the journal."""
+    epochs = context.job.fidelity.epochs
+    steps_an_epoch = max(len(lesson.rows) / lesson.batch_size, 1.0)
+    # Without a bound on the work the clock alone ends the training; the pace then only needs a start.
+    max_steps = 10**9 if epochs is None else max(round(epochs * steps_an_epoch), 1)
+    pace = Pace(max_steps=max_steps, deadline=context.deadline)
+    context.emit(
+        TrialPlanned(
+            trial=context.job.trial,
+            device=str(context.device),
+            precision=lesson.numerics.precision,
+            memory_format=lesson.numerics.memory_format,
+            batch_size=lesson.batch_size,
+            steps=0 if epochs is None else max_steps,
+            step_seconds=0.0,
+        )
+    )
+    return pace

@@ -1,0 +1,93 @@
+"""A linear head on fixed features, fitted in about a second by L-BFGS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_STRENGTHS = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+_DIRECTIONS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class LinearHead:
+    """Logits = features (N, F) @ weight.T (F, K) + bias (K,)."""
+
+    weight: Tensor
+    bias: Tensor
+    strength: float
+
+    def __call__(self, features: Tensor) -> Tensor:
+        return features @ self.weight.T + self.bias
+
+
+def fit_head(features: Tensor, targets: Tensor, outputs: int, generator: torch.Generator) -> LinearHead:
+    """Fit multinomial logistic regression; its L2 strength is chosen on a held-out fifth of the rows.
+
+    The features are standardised and turned to their principal directions (at most 512): L-BFGS then
+    needs a few dozen passes, and the whole fit about a second where a cross-validated solver takes
+    twenty. The returned head takes the original features.
+
+    Args:
+        features: float32 (N, F). targets: int64 (N,) in [0, outputs).
+    """
+    mean, std = features.mean(0), features.std(0, correction=0)
+    # A feature that never moves carries nothing, and one that hardly moves only noise.
+    std = torch.where(std > 1e-3 * std.mean() + 1e-12, std, torch.inf)
+    scaled = (features - mean) / std
+    turn = _principal_directions(scaled)
+    inputs = scaled @ turn
+    inputs_scale = inputs.square().mean().sqrt().clamp_min(1e-12)
+    inputs = inputs / inputs_scale
+
+    order = torch.randperm(len(inputs), generator=generator)
+    held, kept = order[: len(order) // 5], order[len(order) // 5 :]
+    best = _STRENGTHS[len(_STRENGTHS) // 2]
+    if len(held) >= outputs:
+        best = _choose_strength(inputs, targets, outputs, kept, held)
+    weight, bias = _solve(inputs, targets, outputs, best)
+
+    weight = (turn @ weight.T).T / inputs_scale / std
+    return LinearHead(weight, bias - weight @ mean, best)
+
+
+def _principal_directions(scaled: Tensor) -> Tensor:
+    """Return an orthonormal (F, D) basis of the directions with the most variance."""
+    covariance = scaled.T @ scaled / len(scaled)
+    _, vectors = torch.linalg.eigh(covariance)  # ascending
+    return vectors[:, -min(_DIRECTIONS, len(scaled) - 1 or 1, scaled.shape[1]) :]
+
+
+def _choose_strength(inputs: Tensor, targets: Tensor, outputs: int, kept: Tensor, held: Tensor) -> float:
+    losses: dict[float, float] = {}
+    start: tuple[Tensor, Tensor] | None = None
+    for strength in reversed(_STRENGTHS):  # from stiff to loose: each fit starts from the last
+        start = _solve(inputs[kept], targets[kept], outputs, strength, start)
+        loss = F.cross_entropy(inputs[held] @ start[0].T + start[1], targets[held])
+        losses[strength] = float(loss)
+        if losses[strength] > 1.05 * min(losses.values()):
+            break  # the curve has turned; looser fits only get worse
+    return min(losses, key=lambda each: losses[each])
+
+
+def _solve(
+    inputs: Tensor, targets: Tensor, outputs: int, strength: float, start: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Minimise mean cross-entropy + strength/2 · |weight|²; return weight (K, D) and bias (K,)."""
+    weight = inputs.new_zeros(outputs, inputs.shape[1]) if start is None else start[0].clone()
+    bias = inputs.new_zeros(outputs) if start is None else start[1].clone()
+    weight.requires_grad_(), bias.requires_grad_()
+    solver = torch.optim.LBFGS([weight, bias], max_iter=60, history_size=20, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        loss = F.cross_entropy(inputs @ weight.T + bias, targets) + strength / 2 * weight.square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    with torch.enable_grad():
+        solver.step(closure)  # type: ignore[no-untyped-call]
+    return weight.detach(), bias.detach()

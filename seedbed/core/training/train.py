@@ -1,0 +1,130 @@
+"""The training loop: an iterator that stops to look at the model now and then."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seedbed.core.data.batches import Images, epochs, normalise, to_unit
+from seedbed.core.data.view import View
+from seedbed.core.errors import Diverged
+from seedbed.core.training.assemble import Assembled
+from seedbed.core.training.evaluate import Stop, Stopped
+from seedbed.core.training.numerics import Numerics
+from seedbed.core.training.pace import Pace
+
+REPLAN_SECONDS = 0.5
+FIRST_PLAN = 5  # steps: by then one knows what a step takes
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Train with this view (its resolution) while progress is below `until`."""
+
+    until: float
+    view: View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Where training stands when the loop pauses: passes over the data, mean loss since the last look."""
+
+    epoch: float
+    train_loss: float
+    lr: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Lesson:
+    """What to train with and how: everything but the model's own parts."""
+
+    images: Images
+    rows: Tensor
+    """Training rows (N,) int64, on the CPU."""
+    targets: Tensor
+    """Targets of all rows of the dataset (M,) int64, on the images' device."""
+    phases: Sequence[Phase]
+    batch_size: int
+    numerics: Numerics
+    generator: torch.Generator
+    looks: int = 10
+    clock: Callable[[], float] = time.monotonic
+
+
+def train(
+    parts: Assembled, lesson: Lesson, pace: Pace, *, reserve: Callable[[], float], should_stop: Stop
+) -> Iterator[Look]:
+    """Train in place until the pace is over, yielding about `lesson.looks` times, the last time at the end.
+
+    Args:
+        reserve: seconds to keep free for the evaluations still to come; asked at each re-planning.
+
+    Raises:
+        Diverged: the mean loss between two looks is not finite.
+        Stopped: `should_stop` said so.
+    """
+    device = lesson.images.pixels.device
+    scaler = torch.amp.GradScaler(device.type, enabled=lesson.numerics.needs_scaling())
+    noise = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=lesson.generator)))
+    total, steps = torch.zeros((), device=device), 0
+    planned_at, planned_steps, next_look = lesson.clock(), 0, 1
+    parts.model.train()
+    for rows in epochs(lesson.rows, lesson.batch_size, lesson.generator):
+        if should_stop():
+            raise Stopped
+        factor = parts.schedule(pace.progress)
+        for group in parts.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        loss = _step(parts, lesson, rows.to(device), pace.progress, scaler, noise)
+        pace.advance()
+        for regularizer in parts.regularizers:
+            regularizer.after_step(parts.model, pace.progress)
+        # Summed on the device: .item() here would wait for it at every step.
+        total, steps = total + loss.detach(), steps + 1
+
+        now = lesson.clock()
+        if now - planned_at > REPLAN_SECONDS or pace.steps == FIRST_PLAN:
+            pace.replan(now, (now - planned_at) / (pace.steps - planned_steps), reserve())
+            planned_at, planned_steps = now, pace.steps
+        if pace.is_over or pace.progress * lesson.looks >= next_look:
+            mean = float(total) / steps
+            epoch = pace.steps * lesson.batch_size / len(lesson.rows)
+            if not math.isfinite(mean):
+                raise Diverged(
+                    f"The training loss is {mean} after {epoch:.1f} epochs; lower optimizer.*.lr or try another optimizer."
+                )
+            yield Look(epoch=epoch, train_loss=mean, lr=max(g["lr"] for g in parts.optimizer.param_groups))
+            parts.model.train()  # the caller evaluated
+            total, steps, next_look = torch.zeros_like(total), 0, int(pace.progress * lesson.looks) + 1
+            planned_at, planned_steps = lesson.clock(), pace.steps
+        if pace.is_over:
+            return
+
+
+def _step(
+    parts: Assembled,
+    lesson: Lesson,
+    rows: Tensor,
+    progress: float,
+    scaler: torch.amp.GradScaler,
+    noise: torch.Generator,
+) -> Tensor:
+    """Do one optimizer step and return its loss, still on the device."""
+    view = next((phase.view for phase in lesson.phases if progress < phase.until), lesson.phases[-1].view)
+    inputs = to_unit(lesson.images.gather(rows), view)
+    for augment in parts.augmenters:
+        inputs = augment(inputs, noise)
+    inputs = lesson.numerics.lay_out(normalise(inputs, view))
+    with lesson.numerics.autocast(inputs.device):
+        logits = parts.model(inputs)
+    loss = parts.loss(logits.float(), lesson.targets[rows])
+    parts.optimizer.zero_grad(set_to_none=True)
+    scaler.scale(loss).backward()
+    scaler.step(parts.optimizer)
+    scaler.update()
+    return loss

@@ -1,0 +1,126 @@
+"""One candidate from its job to its terminal event."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import torch
+
+from seedbed.core.errors import SeedbedError, TrialError
+from seedbed.core.search.candidate import TrialJob
+from seedbed.core.search.events import Event, TrialFailed, TrialFinished, TrialStopped
+from seedbed.core.specs import MetricSpec
+from seedbed.core.training.assemble import make_view
+from seedbed.core.training.context import Context
+from seedbed.core.training.desk import Desk, pick_device
+from seedbed.core.training.evaluate import Stop, Stopped
+from seedbed.core.training.finetune import Result, run_policy
+from seedbed.core.training.member import Member, components_of
+
+log = logging.getLogger(__name__)
+
+
+def run_trial(
+    job: TrialJob,
+    emit: Callable[[Event], None],
+    should_stop: Stop,
+    desk: Desk,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Train one candidate; the events end with exactly one TrialFinished, TrialStopped or TrialFailed.
+
+    The same in this process, in a local worker and on any other machine: the job holds names and values,
+    `desk.lookup` finds the code. Torch's random state is that of the job's seed while the trial runs, and
+    what it was before when it has ended.
+    """
+    started = clock()
+    folder = Path(job.folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "candidate.json").write_bytes(msgspec.json.format(msgspec.json.encode(job.candidate)))
+        device = pick_device(job.device)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(job.seed)
+            context = _open(job, emit, should_stop, desk, device, started, clock)
+            result = run_policy(context)
+        emit(_finished(job, context, result))
+    except Stopped:
+        emit(TrialStopped(trial=job.trial, reason="stopped on request", seconds=clock() - started))
+    except Exception as error:  # a candidate's code is a plugin's border: whatever it raises is this trial's end
+        emit(_failed(job, error, clock() - started))
+        _note_error(folder)
+
+
+def _open(
+    job: TrialJob,
+    emit: Callable[[Event], None],
+    should_stop: Stop,
+    desk: Desk,
+    device: torch.device,
+    started: float,
+    clock: Callable[[], float],
+) -> Context:
+    lookup = desk.lookup
+    view = make_view(job.candidate, job.profile, lookup)
+    member = Member(
+        trial=job.trial, candidate=job.candidate, view=view, components=components_of(job.candidate, lookup)
+    )
+    member.save(Path(job.folder))
+    spec = cast(MetricSpec, lookup.get("metric", job.profile.task.metric))
+    return Context(
+        job=job,
+        lookup=lookup,
+        images=desk.open_images(job.data, device),
+        splits=desk.open_splits(job.splits),
+        view=view,
+        member=member,
+        emit=emit,
+        should_stop=should_stop,
+        generator=torch.Generator().manual_seed(job.seed),
+        calibrations=desk.calibrations,
+        metric=lookup.load(spec)(spec.options()),
+        metric_spec=spec,
+        started=started,
+        deadline=_deadline(job, started),
+        clock=clock,
+    )
+
+
+def _deadline(job: TrialJob, started: float) -> float | None:
+    """Return when the trial must be over, on its own clock."""
+    seconds = job.fidelity.seconds
+    if seconds is not None and job.not_after is not None:
+        seconds = min(seconds, job.not_after - time.time())
+    return None if seconds is None else started + seconds
+
+
+def _finished(job: TrialJob, context: Context, result: Result) -> TrialFinished:
+    return TrialFinished(
+        trial=job.trial,
+        score=result.score,
+        seconds=context.seconds,
+        epochs=result.epochs,
+        steps=result.steps,
+        pace=result.pace,
+        row_seconds=context.row_seconds,
+        notes=tuple(context.notes),
+    )
+
+
+def _failed(job: TrialJob, error: Exception, seconds: float) -> TrialFailed:
+    name = "" if isinstance(error, TrialError | SeedbedError) else f"{type(error).__name__}: "
+    first_line = next(iter(str(error).splitlines()), "") or "no message"
+    return TrialFailed(trial=job.trial, error=f"{name}{first_line}", traceback=traceback.format_exc(), seconds=seconds)
+
+
+def _note_error(folder: Path) -> None:
+    try:
+        (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError as error:
+        log.warning("The traceback could not be written to %s: %s", folder, error)

@@ -1,0 +1,50 @@
+"""Built-in backends: in this process, and in supervised worker processes on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from seedbed import BackendSpec, hookimpl
+
+
+@dataclass(frozen=True)
+class InlineOptions:
+    """`runner` executes the jobs ("module:function"; another one is for tests and the conformance kit).
+
+    Leaving waits `patience` seconds for a running job.
+    """
+
+    runner: str = "seedbed.core.work:run"
+    patience: float = 5.0
+
+
+@dataclass(frozen=True)
+class LocalOptions:
+    """All but `runner` (as for `inline`) in seconds.
+
+    A job that was asked to stop has `patience` to do so, a worker process `start_seconds` to get
+    ready; `mercy` lies between SIGTERM and SIGKILL.
+    """
+
+    runner: str = "seedbed.core.work:run"
+    patience: float = 5.0
+    start_seconds: float = 180.0
+    mercy: float = 2.0
+
+
+@hookimpl
+def register_backends() -> Iterator[BackendSpec]:
+    """Offer the backends that need nothing but this machine."""
+    yield BackendSpec(
+        name="inline",
+        summary="One job at a time in a thread of this process: for tests, debuggers and notebooks.",
+        build="seedbed.plugins.backends.inline:InlineBackend",
+        options=InlineOptions,
+    )
+    yield BackendSpec(
+        name="local",
+        summary="Supervised worker processes on this machine that stay warm between trials.",
+        build="seedbed.plugins.backends.local:LocalBackend",
+        options=LocalOptions,
+    )

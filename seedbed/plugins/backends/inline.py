@@ -1,0 +1,132 @@
+"""The reference backend: jobs run one at a time in a thread of this process."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pkgutil import resolve_name
+
+from seedbed.core.errors import DataError, TrialError
+from seedbed.core.protocols import Workplace
+from seedbed.core.search.candidate import Job
+from seedbed.core.search.events import TERMINAL, Event, from_line, to_line
+from seedbed.plugins.backends import InlineOptions
+from seedbed.plugins.backends.endings import failed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A job, the flag that asks it to end, and the one that says it has."""
+
+    job: Job
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class InlineBackend:
+    """Runs jobs here; one thread at a time may drive it.
+
+    Nothing can end a thread by force: a job that ignores its stop flag is left behind on leaving.
+    """
+
+    def __init__(self, options: InlineOptions, workplace: Workplace) -> None:
+        self._options = options
+        self._workplace = workplace
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._current: _Task | None = None
+        self._thread = threading.Thread(target=self._work, name="seedbed-inline", daemon=True)
+
+    def __enter__(self) -> InlineBackend:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._current is not None:
+            self._current.stop.set()
+        self._tasks.put(None)
+        self._thread.join(self._options.patience)
+        if self._thread.is_alive():
+            log.warning("A job ignored its stop flag for %g s and is left behind.", self._options.patience)
+
+    def free_slots(self) -> int:
+        """One, or none while a job's end has not been polled."""
+        return 1 if self._current is None else 0
+
+    def submit(self, job: Job) -> None:
+        """Start a job; the slot must be free."""
+        if self._current is not None:
+            raise RuntimeError(f"Trial {self._current.job.trial} still runs; ask free_slots() before submit().")
+        self._current = _Task(job)
+        self._tasks.put(self._current)
+
+    def stop(self, trial: int) -> None:
+        """Raise the job's stop flag; a trial that does not run is none of our business."""
+        if self._current is not None and self._current.job.trial == trial:
+            self._current.stop.set()
+
+    def poll(self, timeout: float) -> list[Event]:
+        """Return the events that came, waiting up to `timeout` seconds for the first."""
+        events: list[Event] = []
+        try:
+            events.append(self._events.get(timeout=max(timeout, 0.0)))
+            while True:
+                events.append(self._events.get_nowait())
+        except queue.Empty:
+            pass
+        if any(isinstance(event, TERMINAL) for event in events):
+            self._current = None
+        return events
+
+    def idle(self) -> bool:
+        """Whether nothing runs and no event waits."""
+        return self._current is None and self._events.empty()
+
+    def _work(self) -> None:
+        run: Callable[[Job, Callable[[Event], None], Callable[[], bool]], None] | None = None
+        for task in iter(self._tasks.get, None):
+            emit = _Relay(self._events)
+            began = time.monotonic()
+            try:
+                run = run or self._open()
+                run(task.job, emit, task.stop.is_set)
+                if not emit.is_over:
+                    raise TrialError("The job ended without saying how.")
+            except BaseException as error:  # the thread must live on, even after a plugin's SystemExit
+                words = f"{type(error).__name__}: {error}"
+                emit(failed(task.job, words, traceback.format_exc(), time.monotonic() - began))
+
+    def _open(self) -> Callable[[Job, Callable[[Event], None], Callable[[], bool]], None]:
+        """Import what runs jobs, and lay out its desk: what stays warm between them."""
+        if self._options.runner != InlineOptions.runner:
+            other = resolve_name(self._options.runner)
+            return lambda job, emit, should_stop: other(job, emit, should_stop, None)
+        from seedbed.core.work import Desk, run
+
+        desk = Desk(self._workplace.lookup)
+        return lambda job, emit, should_stop: run(job, emit, should_stop, desk)
+
+
+class _Relay:
+    """Passes on the events of one job: those the journal can keep, and none after the terminal one."""
+
+    def __init__(self, events: queue.SimpleQueue[Event]) -> None:
+        self._events = events
+        self.is_over = False
+
+    def __call__(self, event: Event) -> None:
+        if self.is_over:
+            log.warning("%s came after the job's end and is dropped.", type(event).__name__)
+            return
+        try:
+            from_line(to_line(event))
+        except DataError as error:  # a score of NaN turns into null, which nobody could read back
+            raise TrialError(f"The trial reports what cannot be kept; is every number finite? {error}") from error
+        self.is_over = isinstance(event, TERMINAL)
+        self._events.put(event)

@@ -1,0 +1,197 @@
+"""The default backend: supervised worker processes on this machine that stay warm between jobs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import time
+from collections import deque
+
+from seedbed.core.errors import PluginError
+from seedbed.core.protocols import Workplace
+from seedbed.core.search.candidate import Job
+from seedbed.core.search.events import TERMINAL, Event
+from seedbed.plugins.backends import LocalOptions, processes
+from seedbed.plugins.backends.endings import stopped
+from seedbed.plugins.backends.supervised import Broken, Garbled, Gone, Message, Ready, Worker
+
+log = logging.getLogger(__name__)
+
+_TICK = 0.1  # s; how late a deadline, or the death of a worker whose pipe a child holds open, may be noticed
+_STRIKES = 2  # a death while starting may be bad luck (memory was short); two in a row are not
+_NEVER_BEGAN = "stopped on request before it began"
+
+
+class LocalBackend:
+    """Workers start on entering, are replaced when they die, and end on leaving; one thread may drive it.
+
+    All supervision (deadlines, deaths, replacements) happens within `poll`, so call it often.
+    """
+
+    def __init__(self, options: LocalOptions, workplace: Workplace) -> None:
+        self._options = options
+        self._workplace = workplace
+        self._workers: list[Worker] = []
+        self._waiting: deque[Job] = deque()
+        self._events: deque[Event] = deque()
+        self._inbox: queue.SimpleQueue[tuple[Worker, Message]] = queue.SimpleQueue()
+        self._broken = ""
+
+    def __enter__(self) -> LocalBackend:
+        try:
+            for index in range(max(self._workplace.workers, 1)):
+                self._workers.append(self._start(index))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        processes.end_all(worker.process for worker in self._workers)
+        self._workers.clear()
+        self._waiting.clear()
+
+    def free_slots(self) -> int:
+        """How many workers, ready or starting, have no job.
+
+        Raises:
+            PluginError: no worker can start.
+        """
+        self._insist_on_workers()
+        free = sum(worker.takes_jobs and worker.job is None for worker in self._workers)
+        return max(free - len(self._waiting), 0)
+
+    def submit(self, job: Job) -> None:
+        """Hand a job to a worker, or keep it until one is free.
+
+        Raises:
+            PluginError: no worker can start.
+        """
+        self._insist_on_workers()
+        self._waiting.append(job)
+        self._assign()
+
+    def stop(self, trial: int) -> None:
+        """Ask a job to end; one that does not is ended by force after the options' patience."""
+        for worker in self._workers:
+            if worker.job is not None and worker.job.trial == trial:
+                worker.stop()
+        for job in [job for job in self._waiting if job.trial == trial]:
+            self._waiting.remove(job)
+            self._events.append(stopped(job, _NEVER_BEGAN))
+
+    def poll(self, timeout: float) -> list[Event]:
+        """Return the events that came, waiting up to `timeout` seconds for the first.
+
+        Raises:
+            PluginError: no worker can start.
+        """
+        limit = time.monotonic() + timeout
+        while True:
+            self._look_after()
+            while not self._inbox.empty():
+                self._hear(*self._inbox.get())
+            self._assign()
+            left = limit - time.monotonic()
+            if self._events or left <= 0:
+                break
+            self._insist_on_workers()
+            try:
+                self._hear(*self._inbox.get(timeout=min(left, _TICK)))
+            except queue.Empty:
+                continue
+        if not self._events:
+            self._insist_on_workers()
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def idle(self) -> bool:
+        """Whether nothing runs or waits, and no event waits: a job's last event is that of its end."""
+        return not (self._waiting or self._events or any(worker.job for worker in self._workers))
+
+    def _start(self, index: int, strikes: int = 0) -> Worker:
+        place, folder = self._workplace, self._workplace.folder / "workers"
+        folder.mkdir(parents=True, exist_ok=True)
+        log_file = folder / f"worker-{index}.log"
+        arguments = ["--plugins", json.dumps(place.plugins), "--threads", str(place.threads)]
+        arguments += ["--parent", str(os.getpid())]
+        if self._options.runner != LocalOptions.runner:
+            arguments += ["--runner", self._options.runner]
+        log_file.touch()
+        child = processes.start("seedbed.worker", arguments, log_file, processes.environment(place.threads))
+        worker = Worker(child, log_file, index=index, strikes=strikes)
+        worker.listen(lambda who, message: self._inbox.put((who, message)))
+        return worker
+
+    def _look_after(self) -> None:
+        now, options = time.monotonic(), self._options
+        for worker in self._workers:
+            worker.look_after(now, patience=options.patience, start_seconds=options.start_seconds, mercy=options.mercy)
+        for worker in [worker for worker in self._workers if worker.is_lost]:
+            self._bury(worker)
+
+    def _assign(self) -> None:
+        """Hand waiting jobs to free workers, those that are ready first."""
+        for worker in sorted(self._workers, key=lambda worker: not worker.is_ready):
+            if self._waiting and worker.takes_jobs and worker.job is None and worker.take(self._waiting[0]):
+                self._waiting.popleft()
+
+    def _hear(self, worker: Worker, message: Message) -> None:
+        if worker not in self._workers:
+            return  # buried already
+        match message:
+            case Ready():
+                worker.is_up()
+            case Broken():
+                worker.broken = message.traceback
+            case Garbled():
+                log.error("Worker %d sent what is no event: %s", worker.index, message.error)
+                worker.end("its worker sent what is no event", self._options.mercy)
+            case Gone():
+                self._bury(worker)
+            case _ if worker.job is not None:
+                self._events.append(message)
+                if isinstance(message, TERMINAL):
+                    worker.job = None
+
+    def _bury(self, worker: Worker) -> None:
+        """Account for the job of a dead worker, and put a fresh worker in its place."""
+        self._workers.remove(worker)
+        worker.reap()
+        if worker.is_ready:
+            log.warning("Worker %d died and is replaced: %s", worker.index, worker.last_words())
+            if worker.job is not None:
+                self._events.append(worker.obituary(worker.job))
+            self._replace(worker, strikes=0)
+            return
+        if worker.job is not None and worker.is_stopping:
+            self._events.append(stopped(worker.job, _NEVER_BEGAN))
+        elif worker.job is not None:  # it never began: let another worker have it
+            self._waiting.appendleft(worker.job)
+        report = worker.broken or worker.last_words()
+        log.error("Worker %d cannot start: %s", worker.index, report)
+        if worker.broken or worker.ending or worker.strikes + 1 >= _STRIKES:
+            self._broken = f"{_summary(report)} (all of it: {worker.log_file})"
+        else:
+            self._replace(worker, strikes=worker.strikes + 1)
+
+    def _replace(self, worker: Worker, strikes: int) -> None:
+        try:
+            self._workers.append(self._start(worker.index, strikes))
+        except OSError as error:  # no memory or no process left; the other workers may still do
+            log.exception("Worker %d cannot be replaced.", worker.index)
+            self._broken = f"{error}"
+
+    def _insist_on_workers(self) -> None:
+        if not self._workers:
+            cause = self._broken or "none was started; enter the backend with `with` first"
+            raise PluginError(f"No worker process can run: {cause}. Run `seedbed doctor`.")
+
+
+def _summary(report: str) -> str:
+    """The line that says it: a traceback's last, the first of any other report."""
+    lines = report.strip().splitlines()
+    return lines[-1] if lines[0].startswith("Traceback") else lines[0]

@@ -1,0 +1,136 @@
+"""Checks of the targets: how many examples each class has, and what the classes are called."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from seedbed import Dataset, Finding, NoOptions
+from seedbed.core.data.columns import column
+from seedbed.core.data.split import sort_naturally
+
+if TYPE_CHECKING:
+    from seedbed.core.data.prepare import Prepared
+    from seedbed.core.protocols import Check
+
+FEW = 10
+IMBALANCE = 10.0
+
+
+def rare_classes(options: NoOptions) -> Check:
+    """Build the check."""
+    return _find_rare
+
+
+def imbalance(options: NoOptions) -> Check:
+    """Build the check."""
+    return _find_imbalance
+
+
+def class_names(options: NoOptions) -> Check:
+    """Build the check."""
+    return _find_odd_names
+
+
+def _find_rare(dataset: Dataset, prepared: Prepared) -> Iterator[Finding]:
+    counts = _training_counts(dataset, prepared)
+    single = sort_naturally(name for name, count in counts.items() if count == 1)
+    few = sort_naturally(name for name, count in counts.items() if 1 < count < FEW)
+    if single:
+        yield Finding(
+            check="rare_classes",
+            severity="warning",
+            evidence=f"Classes with a single training example: {_quoted(single)}.",
+            remedy="It is trained on but cannot be validated; add examples, or merge the class with another.",
+            rows=single,
+            count=len(single),
+        )
+    if few:
+        listed = ", ".join(f"{name!r} ({counts[name]})" for name in few[:10])
+        yield Finding(
+            check="rare_classes",
+            severity="info",
+            evidence=f"Classes with fewer than {FEW} training examples: {listed}" + (" …" if few[10:] else "."),
+            remedy="Add examples: scores of these classes are little more than chance.",
+            rows=few,
+            count=len(few),
+        )
+
+
+def _find_imbalance(dataset: Dataset, prepared: Prepared) -> Iterator[Finding]:
+    counts = _training_counts(dataset, prepared)
+    if not counts:
+        return
+    largest = max(counts, key=lambda name: counts[name])
+    smallest = min(counts, key=lambda name: counts[name])
+    if counts[largest] > IMBALANCE * counts[smallest]:
+        ratio = counts[largest] / counts[smallest]
+        yield Finding(
+            check="imbalance",
+            severity="warning",
+            evidence=(
+                f"Class {largest!r} has {counts[largest]} training examples, "
+                f"{smallest!r} has {counts[smallest]}: {ratio:.0f} times fewer."
+            ),
+            remedy="Accuracy rewards large classes: add examples of the small ones, or use another metric.",
+            rows=(largest, smallest),
+            count=sum(count * IMBALANCE < counts[largest] for count in counts.values()),
+        )
+
+
+def _find_odd_names(dataset: Dataset, prepared: Prepared) -> Iterator[Finding]:
+    names = sort_naturally(set(column(dataset, "target")))
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike[_plain(name)].append(name)
+    for group in alike.values():
+        if len(group) > 1:
+            yield Finding(
+                check="class_names",
+                severity="warning",
+                evidence=f"Classes that differ only in case, spaces or coding of accents: {_escaped(group)}.",
+                remedy="If they are one class, rename them alike; now they are learnt as different ones.",
+                rows=tuple(group),
+                count=len(group),
+            )
+    edged = tuple(name for name in names if name != name.strip())
+    if edged:
+        yield Finding(
+            check="class_names",
+            severity="warning",
+            evidence=f"Class names that begin or end with a space: {_quoted(edged)}.",
+            remedy="Rename them without it, so that nobody mistypes them.",
+            rows=edged,
+            count=len(edged),
+        )
+    unusual = tuple(name for name in names if not name.isascii() or any(map(str.isspace, name.strip())))
+    if unusual:
+        yield Finding(
+            check="class_names",
+            severity="info",
+            evidence=f"Class names with spaces or non-ASCII letters, kept as they are: {_quoted(unusual)}.",
+            rows=unusual,
+            count=len(unusual),
+        )
+
+
+def _training_counts(dataset: Dataset, prepared: Prepared) -> Counter[str]:
+    """Count the readable rows of each class that their owner has not set aside to validate or test with."""
+    rows = zip(column(dataset, "target"), column(dataset, "part"), prepared.usable(), strict=True)
+    return Counter(target for target, part, is_usable in rows if is_usable and part in ("", "train"))
+
+
+def _plain(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def _quoted(names: tuple[str, ...]) -> str:
+    return ", ".join(repr(name) for name in names[:10]) + (" …" if len(names) > 10 else "")
+
+
+def _escaped(names: list[str]) -> str:
+    """Show names so that they can be told apart: with escapes where they look alike."""
+    looks = {unicodedata.normalize("NFC", name) for name in names}
+    return " and ".join(repr(name) if len(looks) == len(names) else ascii(name) for name in names)

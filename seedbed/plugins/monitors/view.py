@@ -1,0 +1,142 @@
+"""What the live view shows: a snapshot of the run, and how it is drawn. Pure, apart from importing rich."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from seedbed.core.data.profile import Profile
+from seedbed.core.search.events import BundleEvaluated, BundleSaved
+from seedbed.core.search.history import History, Trial
+from seedbed.plugins.monitors import words
+
+Direction = Literal["max", "min"]
+
+_BAR = "cyan"
+_BEST_ROWS = 5
+_RUNNING_ROWS = 6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """What is known at one moment; `at` is the run's age in seconds, `seen` the clock's reading then."""
+
+    stage: str = ""
+    profile: Profile | None = None
+    trials: tuple[Trial, ...] = ()
+    bundle: BundleSaved | None = None
+    evaluation: BundleEvaluated | None = None
+    at: float = 0.0
+    seen: float = 0.0
+    budget_seconds: float | None = None
+    budget_trials: int | None = None
+    direction: Direction = "max"
+
+
+def snapshot(
+    history: History,
+    *,
+    stage: str,
+    seen: float,
+    budget_seconds: float | None,
+    direction: Direction,
+) -> View:
+    """Take from the history what the view shows; it goes on changing, the snapshot does not."""
+    return View(
+        stage=stage,
+        profile=history.profile,
+        trials=tuple(history),
+        bundle=history.bundle,
+        evaluation=history.evaluation,
+        at=history.seconds,
+        seen=seen,
+        budget_seconds=budget_seconds,
+        budget_trials=history.started.budget_trials if history.started else None,
+        direction=direction,
+    )
+
+
+def draw(view: View, now: float) -> RenderableType:
+    """Draw the view as it is at the clock's reading `now`."""
+    parts: list[RenderableType] = [_header(view, view.at + max(0.0, now - view.seen))]
+    if any(not trial.is_finished for trial in view.trials):
+        parts.append(_under_way(view, now))
+    if any(trial.score is not None and trial.status != "failed" for trial in view.trials):
+        parts.append(_best(view))
+    return Group(*parts)
+
+
+def _header(view: View, age: float) -> RenderableType:
+    title = Text(view.stage or "starting", style="bold")
+    if view.profile is not None:
+        title.append(f"  {words.described(view.profile)}", style="dim")
+    grid = Table.grid(padding=(0, 2))
+    if view.budget_seconds is not None:
+        left = view.budget_seconds - age
+        bar = ProgressBar(
+            total=view.budget_seconds, completed=min(age, view.budget_seconds), width=36, complete_style=_BAR
+        )
+        rest = f"{words.duration(left)} left" if left >= 0 else f"{words.duration(-left)} over"
+        grid.add_row(bar, Text(f"{words.duration(age)} used, {rest}"))
+    elif view.budget_trials is not None:
+        ended = sum(each.is_finished and each.role == "candidate" for each in view.trials)
+        bar = ProgressBar(total=view.budget_trials, completed=ended, width=36, complete_style=_BAR)
+        grid.add_row(bar, Text(f"{ended} of {view.budget_trials} trials, {words.duration(age)} used"))
+    else:
+        grid.add_row(Text(f"{words.duration(age)} used"))
+    return Group(Text(), title, grid)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    for column in columns:
+        right = column not in ("", "candidate", "progress")
+        table.add_column(column, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _under_way(view: View, now: float) -> RenderableType:
+    table = _table("trial", "progress", "", "epoch", _metric(view), "lr", "candidate")
+    running = [trial for trial in view.trials if not trial.is_finished]
+    for trial in running[:_RUNNING_ROWS]:
+        last = trial.curve[-1] if trial.curve else None
+        table.add_row(
+            str(trial.number),
+            ProgressBar(total=1.0, completed=last.progress if last else 0.0, width=18, complete_style=_BAR),
+            f"{last.progress:.0%}" if last else "-",
+            f"{last.epoch:.3g}" if last else "-",
+            f"{last.score:.4f}" if last else "-",
+            f"{last.lr:.2g}" if last else "-",
+            Text(trial.candidate.label),
+        )
+    hidden = len(running) - _RUNNING_ROWS
+    return Group(Text(), table, *([Text(f"and {hidden} more", style="dim")] if hidden > 0 else []))
+
+
+def _best(view: View) -> RenderableType:
+    table = _table("best", "trial", _metric(view), "seconds", "candidate", "")
+    sign = -1.0 if view.direction == "max" else 1.0
+    scored = [(t.score, t) for t in view.trials if t.score is not None and t.status != "failed"]
+    scored.sort(key=lambda pair: (sign * pair[0], pair[1].number))
+    in_use = view.bundle.trials if view.bundle else ()
+    for rank, (score, trial) in enumerate(scored[:_BEST_ROWS], start=1):
+        table.add_row(
+            str(rank),
+            str(trial.number),
+            f"{score:.4f}",
+            f"{trial.seconds:.1f}",
+            Text(trial.candidate.label),
+            Text("saved" if trial.number in in_use else "", style="green"),
+        )
+    failed = sum(trial.status == "failed" for trial in view.trials)
+    ended = f"{len(scored)} trials with a score" + (f", {failed} failed" if failed else "")
+    return Group(Text(), table, Text(ended, style="dim"))
+
+
+def _metric(view: View) -> str:
+    return view.profile.task.metric if view.profile else "score"

@@ -1,0 +1,69 @@
+"""How much a candidate deserves: epochs that suffice to learn, and what they are expected to cost."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from seedbed.core.data.profile import Profile
+from seedbed.core.search.candidate import Fidelity
+from seedbed.core.search.history import History, Trial
+from seedbed.core.space import Values
+
+_LEAST = 0.5
+"""Below this share of its full cost a candidate is not started: half-trained, it says little of itself."""
+
+
+def full_epochs(values: Values, profile: Profile) -> float:
+    """Return the passes after which more of them stop paying: fewer for pretrained nets and for much data."""
+    match values.get("policy"):
+        case "probe":
+            return 1.0
+        case "scratch":
+            return min(max(120_000 / profile.train, 20.0), 100.0)
+        case _:
+            return min(max(30_000 / profile.train, 8.0), 30.0)
+
+
+def affordable(values: Values, profile: Profile, history: History) -> Fidelity | None:
+    """Return the fidelity for a candidate, None where not even half of it can be paid.
+
+    Without a time limit that is its full number of epochs. With one, a candidate whose like has been
+    seen gets the time it is expected to need, or all that is left where the rest would be of no use.
+    """
+    epochs = full_epochs(values, profile)
+    left = history.remaining.seconds
+    if left is None:
+        return Fidelity(epochs=epochs)
+    cost = expected_seconds(values, epochs, history)
+    if cost is None:
+        return None if left < _least_for_a_stranger(history) else Fidelity(epochs=epochs, seconds=left)
+    if left < _LEAST * cost:
+        return None
+    # What would be left after it is too little for another one: let this one have it.
+    return Fidelity(epochs=epochs, seconds=left if left < (1 + _LEAST) * cost else 1.2 * cost)
+
+
+def _least_for_a_stranger(history: History) -> float:
+    """Return the seconds below which a net not seen before is not tried: it may cost more than any so far."""
+    spent = [trial.result.seconds for trial in history if trial.result and trial.role == "candidate"]
+    return max(spent, default=0.0)
+
+
+def expected_seconds(values: Values, epochs: float, history: History) -> float | None:
+    """Return what a candidate will cost, from finished trials of the same net and policy; None if there are none."""
+    alike = [trial for trial in history if trial.result is not None and _is_alike(trial, values)]
+    if not alike:
+        return None
+    return median(_seconds_an_epoch(trial, values) for trial in alike) * epochs
+
+
+def _is_alike(trial: Trial, values: Values) -> bool:
+    return all(trial.candidate.values.get(key) == values.get(key) for key in ("architecture", "policy"))
+
+
+def _seconds_an_epoch(trial: Trial, values: Values) -> float:
+    if trial.result is None:
+        raise ValueError("The trial has no result yet.")
+    seen, wanted = (float(each.get("resolution", 0) or 1) for each in (trial.candidate.values, values))
+    # Convolutions cost in proportion to the pixels.
+    return trial.result.seconds / max(trial.result.epochs, 1e-3) * (wanted / seen) ** 2

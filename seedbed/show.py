@@ -1,0 +1,272 @@
+"""What the command line prints: results as text and JSON. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedbed.core.space import Choice, Domain, Int, domains
+
+if TYPE_CHECKING:
+    from seedbed.core.protocols import Owner
+    from seedbed.core.results.leaderboard import Leaderboard, Row
+    from seedbed.core.specs import Spec
+    from seedbed.registry.registry import Row as PluginRow
+
+_FINDINGS_SHOWN = 5
+_PLAIN = str.maketrans({"·": "/", "…": "..."})
+
+
+def readable(text: str, encoding: str | None) -> str:
+    """Return `text` with what the encoding lacks replaced, so that writing it cannot fail."""
+    encoding = encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+def to_json(document: object) -> str:
+    """Return one JSON document, ASCII only; floats that are not finite become null."""
+    return json.dumps(_finite(document), indent=2, allow_nan=False, default=str)
+
+
+def _finite(value: object) -> object:
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case Mapping():
+            return {str(key): _finite(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_finite(each) for each in value]
+        case _:
+            return value
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> str:
+    """Align columns, those named in `right` to the right."""
+    sizes = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
+    lines = []
+    for line in (header, *rows):
+        cells = (
+            cell.rjust(size) if name in right else cell.ljust(size)
+            for name, cell, size in zip(header, line, sizes, strict=True)
+        )
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def leaderboard(board: Leaderboard) -> str:
+    """Show the ranked trials, who is tied with whom, and below why others have no place."""
+    ranked = [row for row in board.rows if row.rank is not None]
+    others = [row for row in board.rows if row.rank is None]
+    parts = []
+    if ranked:
+        score = board.metric or "score"
+        header = ["rank", "tie", "trial", score, "95 % interval", "first", "seconds", "candidate", "status"]
+        lines = [_ranked(row, ranked) for row in ranked]
+        parts += [
+            table(header, lines, right=("rank", "trial", score, "95 % interval", "first", "seconds")),
+            ties(board),
+        ]
+    if others:
+        header = ["trial", "status", "seconds", "candidate", "reason"]
+        parts += [
+            "Without a place:",
+            table(header, [_unranked(row) for row in others], right=("trial", "seconds")),
+        ]
+    return "\n\n".join(filter(None, parts)) or "No trial has started."
+
+
+def _ranked(row: Row, ranked: Sequence[Row]) -> tuple[str, ...]:
+    group = [each for each in ranked if each.tie_group == row.tie_group]
+    tie = "" if len(group) == 1 else "tied" if row.tie_group == 1 else f"tied #{group[0].rank}"
+    chance = "" if row.best_probability is None else f"{row.best_probability:.0%}"
+    return (
+        str(row.rank),
+        tie,
+        str(row.trial) if row.trial >= 0 else "-",
+        number(row.score),
+        interval(row),
+        chance,
+        f"{row.seconds:.1f}",
+        row.candidate,
+        "baseline" if row.role == "baseline" else row.status,
+    )
+
+
+def _unranked(row: Row) -> tuple[str, ...]:
+    reason = next((line.strip() for line in row.reason.splitlines() if line.strip()), "")
+    return (str(row.trial), row.status, f"{row.seconds:.1f}", row.candidate, reason)
+
+
+def ties(board: Leaderboard) -> str:
+    """Say in words who shares the first place; empty where there is nobody to compare."""
+    ranked = [row for row in board.rows if row.rank is not None]
+    if len(ranked) < 2:
+        return ""
+    rows = f"{board.examples:,} validation rows" if board.examples else "the validation rows"
+    names = [name(row) for row in ranked if row.tie_group == 1]
+    if len(names) == 1:
+        return f"{_capital(names[0])} is ahead of all others on {rows}, beyond chance."
+    first = f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"Tied: {first} cannot be told apart on {rows}."
+
+
+def name(row: Row) -> str:
+    """Return what a row is called in a sentence."""
+    return f"trial {row.trial}" if row.trial >= 0 else f"the {row.candidate}"
+
+
+def number(value: float | None) -> str:
+    """Return a score in four digits, a dash for none."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.5g}"
+
+
+def interval(row: Row) -> str:
+    """Return a row's interval, empty for none."""
+    return "" if row.low is None or row.high is None else f"{number(row.low)} to {number(row.high)}"
+
+
+def run_summary(document: Mapping[str, Any], board: Leaderboard) -> str:
+    """Say what a run found, where it lies and what to type next; `document` is that of `fit --json`."""
+    lines = [*_findings(document["findings"]), _best(board), _kept(document["best"], board.metric)]
+    if document["test"]:
+        lines.append(f"Test: {metrics(document['test'])}")
+    if board.best and not board.beats_baseline:
+        lines.append("Nothing beats the baseline: more data, cleaner labels or more time may help.")
+    lines.append(ties(board))
+    budget = document["budget_seconds"]
+    spent = f"{document['seconds']:.1f} s" + (f" of {budget:g} s" if budget else "")
+    lines.append(f"Run:  {document['run']} ({len(board.rows)} rows on its leaderboard, {spent})")
+    if board.best:
+        lines.append(f"Next: seedbed predict {quoted(document['run'])} DATA")
+    else:
+        lines.append(f"Next: seedbed leaderboard {quoted(document['run'])}")
+    return "\n".join(filter(None, lines))
+
+
+def _best(board: Leaderboard) -> str:
+    best = board.best
+    if best is None:
+        return "There is no usable model."
+    score = f"{board.metric or 'score'} {number(best.score)}"
+    around = f" (95 % interval {interval(best)})" if interval(best) else ""
+    rows = f" on {board.examples:,} validation rows" if board.examples else ""
+    return f"Best: {name(best)}, {best.candidate}: {score}{around}{rows}"
+
+
+def _kept(best: Mapping[str, Any] | None, metric: str) -> str:
+    """Say of which trials the saved model is made, where they are several."""
+    members = list(best.get("trials", ())) if best else []
+    if best is None or len(members) < 2:
+        return ""
+    listed = f"{', '.join(map(str, members[:-1]))} and {members[-1]}"
+    return f"Kept: trials {listed} averaged, {metric or 'score'} {number(best['score'])} on the same rows"
+
+
+def _findings(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    serious = [each for each in found if each["severity"] != "info"]
+    lines = [
+        " ".join(filter(None, (f"{_capital(each['severity'])}: {each['evidence']}", each.get("remedy"))))
+        for each in serious[:_FINDINGS_SHOWN]
+    ]
+    if len(serious) > _FINDINGS_SHOWN:
+        lines.append(f"… and {len(serious) - _FINDINGS_SHOWN} more findings; --json shows all.")
+    return lines
+
+
+def metrics(values: Mapping[str, float]) -> str:
+    """Return named scores in one line."""
+    return ", ".join(f"{key} {number(value)}" for key, value in sorted(values.items()))
+
+
+def quoted(path: object) -> str:
+    """Return a path as one types it, in quotes where it needs them."""
+    text = str(path)
+    return text if text and all(c.isalnum() or c in "/\\._-:~" for c in text) else f'"{text}"'
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def demo_next(run: Path, name: str) -> str:
+    """Say what to try after a demo."""
+    return "\n".join(
+        (
+            "",
+            "What you can do with it, and then with your own images:",
+            f"  seedbed leaderboard {quoted(run)}",
+            f"  seedbed predict {quoted(run)} demo:{name} --proba",
+            "  seedbed fit FOLDER --time 10m        one sub-folder of images for each class",
+        )
+    )
+
+
+def plugin_rows(rows: Sequence[PluginRow]) -> list[dict[str, str]]:
+    """Return the rows of `plugins list --json`."""
+    return [
+        {
+            "kind": row.kind,
+            "name": row.name,
+            "owner": row.owner.name,
+            "version": row.owner.version,
+            "summary": row.summary,
+            "status": row.status,
+        }
+        for row in rows
+    ]
+
+
+def plugin_table(rows: Sequence[PluginRow]) -> str:
+    """Show who offers what; a line below points to why something is broken."""
+    lines = [
+        (row.kind, row.name, f"{row.owner.name} {row.owner.version}".rstrip(), row.status, row.summary) for row in rows
+    ]
+    text = table(("kind", "name", "owner", "status", "summary"), lines)
+    if any(row.status in ("broken", "conflict") for row in rows):
+        text += "\n\nSome plugins are left out: seedbed plugins list -v shows why."
+    return text
+
+
+def component(spec: Spec, owner: Owner) -> str:
+    """Show everything a user can know about one component, its options with their domains included."""
+    wanted = [
+        f"{field.name.replace('_', ' ')} {_listed(getattr(spec.requires, field.name))}"
+        for field in fields(spec.requires)
+        if getattr(spec.requires, field.name)
+    ]
+    lines = [
+        f"{spec.kind}:{spec.name}  {spec.summary}",
+        "",
+        f"owner     {owner.name} {owner.version}",
+        f"version   {spec.version}",
+        f"code      {spec.build}",
+        f"aliases   {', '.join(spec.aliases) or 'none'}",
+        f"requires  {'; '.join(wanted) or 'nothing'}",
+    ]
+    options = [(key, json.dumps(default), _domain(domain)) for key, (domain, default) in domains(spec.options).items()]
+    if not options:
+        return "\n".join([*lines, "options   none"])
+    return "\n".join([*lines, "", table(("option", "default", "domain"), options)])
+
+
+def _listed(value: object) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _domain(domain: Domain) -> str:
+    if isinstance(domain, Choice):
+        return "one of " + ", ".join(json.dumps(option) for option in domain.options)
+    extra = ", on a logarithmic scale" if domain.log else ""
+    if isinstance(domain, Int) and domain.step != 1:
+        extra = f", in steps of {domain.step}"
+    return f"{domain.low:g} to {domain.high:g}{extra}"

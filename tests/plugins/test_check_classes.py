@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+from seedbed import Dataset, Finding, NoOptions
+from seedbed.core.data.columns import image_rows
+from seedbed.core.data.prepare import Prepared
+from seedbed.plugins.checks.classes import class_names, imbalance, rare_classes
+
+
+def findings(
+    build: Callable, targets: list[str], parts: list[str] | None = None, unreadable: tuple[int, ...] = ()
+) -> list[Finding]:
+    rows = image_rows(["x.png"] * len(targets), targets, parts or [""] * len(targets))
+    prepared = Prepared(
+        folder=Path("nowhere"),
+        rows=len(targets),
+        height=8,
+        width=8,
+        channels=1,
+        fingerprint="",
+        unreadable=tuple((row, "is empty") for row in unreadable),
+    )
+    dataset = Dataset(rows=rows, modality="image", source="here", name="here")
+    return list(build(NoOptions())(dataset, prepared))
+
+
+def test_a_class_of_one_and_a_small_class_are_told_apart() -> None:
+    single, few = findings(rare_classes, ["a"] * 20 + ["b"] * 3 + ["c"])
+    assert (single.severity, single.rows) == ("warning", ("c",))
+    assert (few.severity, few.rows) == ("info", ("b",))
+    assert "'b' (3)" in few.evidence
+
+
+def test_rows_that_are_unreadable_or_for_testing_do_not_count() -> None:
+    targets = ["a"] * 20 + ["b"] * 3
+    (single,) = findings(rare_classes, targets, [""] * 20 + ["", "", "test"], unreadable=(20,))
+    assert single.rows == ("b",)
+
+
+def test_large_classes_are_not_worth_a_word() -> None:
+    assert findings(rare_classes, ["a"] * 10 + ["b"] * 10) == []
+
+
+def test_imbalance_begins_beyond_ten_to_one() -> None:
+    assert findings(imbalance, ["a"] * 20 + ["b"] * 2) == []
+    (finding,) = findings(imbalance, ["a"] * 21 + ["b"] * 2)
+    assert finding.rows == ("a", "b")
+    assert findings(imbalance, ["a"], unreadable=(0,)) == []
+
+
+def test_names_that_may_be_one_class_are_named_together() -> None:
+    for pair in (("Cat", "cat"), ("ice cream", "icecream"), ("b", "b ")):
+        found = findings(class_names, list(pair))
+        assert found[0].severity == "warning"
+        assert set(found[0].rows) == set(pair)
+
+
+def test_names_that_look_alike_are_shown_apart() -> None:
+    composed = "Äpfel"
+    decomposed = unicodedata.normalize("NFD", composed)
+    found = findings(class_names, [composed, decomposed])
+    assert "'\\xc4pfel'" in found[0].evidence
+    assert "'A\\u0308pfel'" in found[0].evidence
+
+
+def test_a_space_at_the_end_is_a_warning() -> None:
+    assert any(f.severity == "warning" and f.rows == ("dog ",) for f in findings(class_names, ["cat", "dog "]))
+
+
+def test_unusual_names_are_kept_and_said() -> None:
+    (finding,) = findings(class_names, ["plain", "two words", "日本"])
+    assert finding.severity == "info"
+    assert finding.rows == ("two words", "日本")
+    assert "kept as they are" in finding.evidence
+
+
+def test_plain_names_are_not_worth_a_word() -> None:
+    assert findings(class_names, ["cat", "dog_2", "T-shirt"]) == []

@@ -1,0 +1,5 @@
+from seedbed.registry.conformance import CheckContract
+
+
+class TestChecks(CheckContract):
+    """Every built-in of this kind."""
