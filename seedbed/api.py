@@ -263,7 +263,7 @@ def _maker(monitor: str | Monitor, registry: Registry) -> Callable[[Workplace], 
     if not isinstance(monitor, str):
         return lambda workplace: monitor
     spec = registry.get("monitor", monitor)
-    return lambda workplace: registry.load(spec)(spec.options(), workplace)  # type: ignore[no-any-return]
+    return lambda workplace: registry.load(spec)(spec.options(), workplace)
 
 
 class Run:

@@ -206,6 +206,13 @@ def predict(ctx: click.Context, run: Path, data: str, output: Path | None, *, pr
     model = load(run, plugins=plugins_named(ctx))
     found = model.predict_frame(data)
     rows = files.prediction_rows(found.inputs, found.predictions, found.probabilities if proba else None, model.classes)
+    if found.unreadable:
+        row, reason = next(iter(found.unreadable.items()))
+        click.echo(
+            f"{len(found.unreadable):,} of {len(rows):,} inputs cannot be read and have no prediction; "
+            f"the first is {found.inputs[row]}: {reason}",
+            err=True,
+        )
     encoded = files.encode(rows, form)
     if output is None:
         emit(encoded)
@@ -231,8 +238,7 @@ def evaluate(ctx: click.Context, run: Path, data: str, *, as_json: bool) -> None
     from seedbed.api import load
 
     found = load(run, plugins=plugins_named(ctx)).evaluate(data)
-    text = f"{show.metrics(found['metrics'])} on {found['examples']:,} examples"
-    emit(show.to_json(found) if as_json else text)
+    emit(show.to_json(found) if as_json else show.evaluation(found))
 
 
 @main.group(cls=Group)

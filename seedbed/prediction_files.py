@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,23 +16,26 @@ if TYPE_CHECKING:
     import numpy as np
 
 Form = Literal["csv", "json", "jsonl"]
+Cells = dict[str, str | float | None]
 
 
 def prediction_rows(
-    inputs: Sequence[str],
-    predictions: Sequence[str],
-    probabilities: np.ndarray | None,
-    classes: Sequence[str],
-) -> list[dict[str, str | float]]:
-    """Return one row for each input: `input`, `prediction` and, given probabilities (N, K), `p_<class>`."""
-    rows: list[dict[str, str | float]] = [
-        {"input": each, "prediction": label} for each, label in zip(inputs, predictions, strict=True)
-    ]
+    inputs: Sequence[str], predictions: Sequence[str], probabilities: np.ndarray | None, classes: Sequence[str]
+) -> list[Cells]:
+    """Return one row for each input: `input`, `prediction` and, given probabilities (N, K), `p_<class>`.
+
+    Probabilities that are not finite (the input could not be read) become None: empty in CSV, null in JSON.
+    """
+    rows: list[Cells] = [{"input": each, "prediction": label} for each, label in zip(inputs, predictions, strict=True)]
     if probabilities is not None:
         for row, values in zip(rows, probabilities, strict=True):
-            # nine digits bring a float32 back exactly
-            row |= {f"p_{key}": float(f"{value:.9g}") for key, value in zip(classes, values, strict=True)}
+            row |= {f"p_{key}": _exact(float(value)) for key, value in zip(classes, values, strict=True)}
     return rows
+
+
+def _exact(value: float) -> float | None:
+    """Shorten to nine digits, which bring a float32 back exactly."""
+    return float(f"{value:.9g}") if math.isfinite(value) else None
 
 
 def form_of(path: Path) -> Form:
@@ -46,7 +50,7 @@ def form_of(path: Path) -> Form:
     return forms[path.suffix.lower()]
 
 
-def encode(rows: Sequence[Mapping[str, str | float]], form: Form) -> bytes:
+def encode(rows: Sequence[Cells], form: Form) -> bytes:
     """Write rows in a format, as UTF-8; file names that are no text come out as they came in."""
     if form == "json":
         text = json.dumps(rows, indent=2) + "\n"

@@ -188,6 +188,13 @@ def metrics(values: Mapping[str, float]) -> str:
     return ", ".join(f"{key} {number(value)}" for key, value in sorted(values.items()))
 
 
+def evaluation(document: Mapping[str, Any]) -> str:
+    """Say what `evaluate` found, in one line."""
+    skipped = document.get("skipped", 0)
+    left_out = f"; {skipped:,} left out, unreadable or of a class the model does not know" if skipped else ""
+    return f"{metrics(document['metrics'])} on {document['examples']:,} examples{left_out}"
+
+
 def quoted(path: object) -> str:
     """Return a path as one types it, in quotes where it needs them."""
     text = str(path)

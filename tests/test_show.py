@@ -19,6 +19,7 @@ from seedbed.prediction_files import encode, form_of, prediction_rows
 from seedbed.registry.registry import Row as PluginRow
 from seedbed.show import (
     component,
+    evaluation,
     leaderboard,
     plugin_rows,
     plugin_table,
@@ -241,6 +242,18 @@ def test_predictions_keep_the_order_and_name_the_classes():
 def test_probabilities_come_back_exactly():
     for line, wanted in zip(encode(rows(), "jsonl").splitlines(), (0.9, 0.2), strict=True):
         assert np.float32(json.loads(line)["p_cat"]) == np.float32(wanted)
+
+
+def test_an_input_that_could_not_be_read_has_empty_cells():
+    found = prediction_rows(["a.png"], [""], np.array([[np.nan, np.nan]], np.float32), ("cat", "dog"))
+    assert encode(found, "csv") == b"input,prediction,p_cat,p_dog\na.png,,,\n"
+    assert json.loads(encode(found, "json"))[0]["p_cat"] is None
+
+
+def test_an_evaluation_says_what_was_left_out():
+    found = {"metrics": {"accuracy": 0.5}, "examples": 10}
+    assert evaluation({**found, "skipped": 0}) == "accuracy 0.5000 on 10 examples"
+    assert "; 3 left out" in evaluation({**found, "skipped": 3})
 
 
 def test_all_formats_say_the_same():

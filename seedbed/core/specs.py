@@ -192,7 +192,7 @@ class MonitorSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExporterSpec(Spec):
-    """`build(options) -> Exporter`: writes a bundle as a file of another format."""
+    """`build(options, lookup) -> Exporter`: writes a bundle as a file of another format."""
 
     kind: ClassVar[str] = "exporter"
     suffix: str = ""

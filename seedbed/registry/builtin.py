@@ -16,5 +16,5 @@ BUILTIN: dict[str, tuple[str, ...]] = {
     "backend": ("seedbed.plugins.backends",),
     "rule": ("seedbed.plugins.rules",),
     "monitor": ("seedbed.plugins.monitors",),
-    "exporter": (),
+    "exporter": ("seedbed.plugins.exporters",),
 }

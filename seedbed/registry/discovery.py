@@ -101,7 +101,7 @@ class Discovery:
         row = BrokenPlugin(name=name, owner=self.owners[name], traceback=text, kind=kind, asked=name in self.asked)
         self.broken.append(row)
         log.warning(
-            "The plugin %s is broken%s and left out: %s. `seedbed plugins list` shows where.",
+            "The plugin %s is broken%s and left out: %s. `seedbed plugins list -v` shows where.",
             name,
             f" ({kind})" if kind else "",
             row.reason.rstrip("."),

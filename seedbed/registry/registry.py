@@ -177,8 +177,8 @@ class Registry:
 
     def _hint(self, kind: str) -> str:
         broken = sorted({each.name for each in self._found.broken if each.kind in ("", kind)})
-        names = f" and why {', '.join(broken)} could not be loaded" if broken else ""
-        return f"`seedbed plugins list {kind}` shows all{names}."
+        why = f" With -v it says why {', '.join(broken)} could not be loaded." if broken else ""
+        return f"`seedbed plugins list {kind}` shows all.{why}"
 
     def _conflicting(self, shelf: Shelf, claim: Claim) -> BrokenPlugin:
         return BrokenPlugin(

@@ -173,6 +173,15 @@ def test_plain_progress_within_a_stage_is_kept_short_too(capsys):
     assert said == ["preparing 0 of 15 images", "preparing 10 of 15 images", "searching"]
 
 
+def test_a_better_model_of_the_same_trial_is_no_news(capsys):
+    def saved(*trials):
+        return BundleSaved(trials=trials, weights=(1.0,) * len(trials), score=0.9)
+
+    show(PlainMonitor(), [saved(0), saved(0), saved(1), saved(1), saved(0, 1)])
+    said = [line.partition("from ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert said == ["trial 0: score 0.9000", "trial 1: score 0.9000", "trials 0 and 1: score 0.9000"]
+
+
 def test_plain_lines_go_to_the_stderr_of_the_moment(monkeypatch):
     monitor = PlainMonitor()
     monkeypatch.setattr(sys, "stderr", io.StringIO())

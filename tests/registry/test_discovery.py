@@ -113,7 +113,7 @@ def test_a_plugin_that_cannot_be_loaded_becomes_a_row(install, caplog, code, say
     assert says in row.reason
     assert "Traceback" in row.traceback
     assert [record.levelname for record in caplog.records if "plugin bad" in record.message] == ["WARNING"]
-    assert "`seedbed plugins list`" in caplog.text
+    assert "`seedbed plugins list -v` shows where" in caplog.text
     assert ("bad", "broken") in [(each.name, each.status) for each in registry.listing()]
 
 

@@ -58,7 +58,7 @@ def test_an_unknown_name_points_at_plugins_that_could_not_be_loaded(registry_wit
         raise ValueError("not today")
 
     broken.register_optimizers = register_optimizers
-    with pytest.raises(UnknownName, match="why broken could not be loaded"):
+    with pytest.raises(UnknownName, match="With -v it says why broken could not be loaded"):
         registry_with(broken=broken).get("optimizer", "lion")
 
 

@@ -32,7 +32,11 @@ class Images:
 
 def to_unit(pixels: Tensor, view: View) -> Tensor:
     """Bring uint8 (B, C, H, W) to float32 in [0, 1] of the view's size and channels."""
-    inputs = pixels.float().div_(255)
+    return resize(pixels.float().div_(255), view)
+
+
+def resize(inputs: Tensor, view: View) -> Tensor:
+    """Bring float32 (B, C, H, W) to the view's size and channels."""
     if inputs.shape[-2:] != (view.height, view.width):
         inputs = F.interpolate(
             inputs,

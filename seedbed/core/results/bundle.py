@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sys
@@ -79,7 +78,7 @@ def save_bundle(
     )
     partial = folder / f"{FILE}.partial"
     partial.write_bytes(msgspec.json.format(msgspec.json.encode(bundle)))
-    os.replace(partial, folder / FILE)
+    partial.replace(folder / FILE)
     for name in before - {part.file for part in parts}:
         (folder / name).unlink(missing_ok=True)
     return bundle

@@ -173,7 +173,8 @@ def rank(
 ) -> Leaderboard:
     """Order the entries by their score on the validation rows they share; the input's order plays no part.
 
-    Equal scores are ordered by time, then by trial number. Models are compared by the paired bootstrap
+    Equal scores are ordered by log loss (it tells models apart long after accuracy cannot), then by
+    time, then by trial number. Models are compared by the paired bootstrap
     (Efron & Tibshirani 1993, ch. 16): every draw resamples the rows once for all models, so that rows
     which are hard for all of them cancel out. A row joins the tie group above it while the 95 % interval
     of its distance to that group's leader reaches zero. What has no rank stands at the end.
@@ -183,7 +184,7 @@ def rank(
     """
     ranked, others = _scored(entries, metric)
     sign = 1.0 if direction == "max" else -1.0
-    ranked.sort(key=lambda entry: (-sign * (entry.score or 0.0), entry.seconds, entry.trial))
+    ranked.sort(key=lambda entry: (-sign * (entry.score or 0.0), _log_loss(entry), entry.seconds, entry.trial))
     others.sort(key=lambda entry: entry.trial)
     members = [entry.predictions for entry in ranked if entry.predictions is not None]
     rows = [_row(entry) for entry in others]
@@ -192,6 +193,15 @@ def rank(
         rows = [*_ranked_rows(ranked, samples, sign, _is_proportion(members, metric)), *rows]
     examples = len(members[0]) if members else 0
     return Leaderboard(rows=tuple(rows), metric=name, direction=direction, examples=examples)
+
+
+def _log_loss(entry: Entry) -> float:
+    """Return the mean negative log-likelihood of an entry's predictions, rounded so that noise decides nothing."""
+    found = entry.predictions
+    if found is None:
+        return math.inf
+    given = found.probabilities[np.arange(len(found)), found.targets]
+    return round(-float(np.log(np.maximum(given, 1e-7)).mean()), 6)
 
 
 def _is_proportion(members: Sequence[Predictions], metric: Metric) -> bool:

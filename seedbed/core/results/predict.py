@@ -43,7 +43,7 @@ class Predicted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Live:
+class Live:
     """A member with its model, ready to predict."""
 
     part: Part
@@ -67,7 +67,7 @@ class Model:
         self._device = pick_device(device)
         for part in self.bundle.parts:
             _check_components(part.member, lookup)
-        self._live = [self._bring_to_life(part) for part in self.bundle.parts]
+        self.live = [self._bring_to_life(part) for part in self.bundle.parts]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -162,12 +162,13 @@ class Model:
         probabilities[list(unreadable)] = np.nan
         return probabilities, unreadable
 
-    def _average(self, predict: Callable[[_Live], np.ndarray]) -> np.ndarray:
+    def _average(self, predict: Callable[[Live], np.ndarray]) -> np.ndarray:
         total = sum(part.weight for part in self.bundle.parts)
-        weighted = [predict(live) * np.float32(live.part.weight / total) for live in self._live]
-        return np.sum(weighted, axis=0, dtype=np.float32)
+        weighted = [predict(live) * np.float32(live.part.weight / total) for live in self.live]
+        mean: np.ndarray = np.stack(weighted).sum(axis=0, dtype=np.float32)
+        return mean
 
-    def _bring_to_life(self, part: Part) -> _Live:
+    def _bring_to_life(self, part: Part) -> Live:
         member, profile = part.member, self.bundle.profile
         with torch.random.fork_rng(devices=[]):  # building draws fresh weights, and they are replaced at once
             model = build_model(member.candidate, profile, member.view, self._lookup)
@@ -180,7 +181,7 @@ class Model:
         augmenters = (
             build_augmenters(member.candidate, profile, member.view, self._lookup) if member.test_time_views else []
         )
-        return _Live(part, model, augmenters)
+        return Live(part, model, augmenters)
 
 
 def _check_components(member: Member, lookup: Lookup) -> None:

@@ -165,7 +165,7 @@ def _policy_params(spec: ArchitectureSpec, weights: Sequence[Spec], profile: Pro
         yield Param("policy", Choice("probe"), "probe", (here,))
         return
     usable = [name for name in spec.weights if any(name == each.name for each in weights)]
-    native = tuple(r for r in _RESOLUTIONS if r < profile.size) + (profile.size,)
+    native = (*(r for r in _RESOLUTIONS if r < profile.size), profile.size)
     start = max(r for r in native if r <= 64 or r == native[0])  # beyond 64 px scratch training crawls
     scratch = (here, Condition("policy", ("scratch",)))
     if not usable:

@@ -92,7 +92,7 @@ class Study:
             has_more = self._fill()
             if not self.history.running and self.backend.idle():
                 if not has_more:
-                    return "the budget is spent" if self._is_spent() else "nothing is left to try"
+                    return self._why_nothing()
                 continue
             for event in self.backend.poll(_POLL_SECONDS):
                 self._take(event)
@@ -102,8 +102,11 @@ class Study:
             self.record(TrialStopped(trial=trial.number, reason="the run was interrupted"))
         return "interrupted"
 
-    def _is_spent(self) -> bool:
-        return self.budget.is_spent(self.history, self.now())
+    def _why_nothing(self) -> str:
+        left = self.budget.remaining(self.history, self.now())
+        if left.trials == 0 or (left.seconds is not None and left.seconds < SHORTEST_SECONDS):
+            return "the budget is spent"
+        return "nothing is left to try" if left.seconds is None else "no further trial fits into the time left"
 
     def _fill(self) -> bool:
         """Start trials while there are free slots; return whether any was started."""

@@ -61,7 +61,7 @@ def features_of(context: Context, model: Classifier, rows: Tensor, numerics: Num
         partial = path.with_name(f"{path.stem}-{os.getpid()}.partial")
         with partial.open("wb") as file:
             np.save(file, features.numpy())
-        os.replace(partial, path)
+        partial.replace(path)
     return features
 
 

@@ -10,6 +10,10 @@ from torch import Tensor
 
 _STRENGTHS = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 _DIRECTIONS = 512
+_CHOOSING_ROWS = 8_000
+"""Enough to choose the strength by; all rows are used for the fit itself."""
+
+_Solution = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,7 @@ class LinearHead:
     strength: float
 
     def __call__(self, features: Tensor) -> Tensor:
+        """Return logits (N, K)."""
         return features @ self.weight.T + self.bias
 
 
@@ -43,12 +48,12 @@ def fit_head(features: Tensor, targets: Tensor, outputs: int, generator: torch.G
     inputs_scale = inputs.square().mean().sqrt().clamp_min(1e-12)
     inputs = inputs / inputs_scale
 
-    order = torch.randperm(len(inputs), generator=generator)
+    order = torch.randperm(len(inputs), generator=generator)[:_CHOOSING_ROWS]
     held, kept = order[: len(order) // 5], order[len(order) // 5 :]
-    best = _STRENGTHS[len(_STRENGTHS) // 2]
+    best, start = _STRENGTHS[len(_STRENGTHS) // 2], None
     if len(held) >= outputs:
-        best = _choose_strength(inputs, targets, outputs, kept, held)
-    weight, bias = _solve(inputs, targets, outputs, best)
+        best, start = _choose_strength(inputs, targets, outputs, kept, held)
+    weight, bias = _solve(inputs, targets, outputs, best, start)
 
     weight = (turn @ weight.T).T / inputs_scale / std
     return LinearHead(weight, bias - weight @ mean, best)
@@ -57,37 +62,42 @@ def fit_head(features: Tensor, targets: Tensor, outputs: int, generator: torch.G
 def _principal_directions(scaled: Tensor) -> Tensor:
     """Return an orthonormal (F, D) basis of the directions with the most variance."""
     covariance = scaled.T @ scaled / len(scaled)
-    _, vectors = torch.linalg.eigh(covariance)  # ascending
+    vectors: Tensor = torch.linalg.eigh(covariance).eigenvectors  # of ascending eigenvalues
     return vectors[:, -min(_DIRECTIONS, len(scaled) - 1 or 1, scaled.shape[1]) :]
 
 
-def _choose_strength(inputs: Tensor, targets: Tensor, outputs: int, kept: Tensor, held: Tensor) -> float:
+def _choose_strength(
+    inputs: Tensor, targets: Tensor, outputs: int, kept: Tensor, held: Tensor
+) -> tuple[float, _Solution]:
+    """Return the strength with the least loss on the held-out rows, and its solution: a start for all rows."""
     losses: dict[float, float] = {}
-    start: tuple[Tensor, Tensor] | None = None
+    found: dict[float, _Solution] = {}
+    start: _Solution | None = None
     for strength in reversed(_STRENGTHS):  # from stiff to loose: each fit starts from the last
-        start = _solve(inputs[kept], targets[kept], outputs, strength, start)
+        start = found[strength] = _solve(inputs[kept], targets[kept], outputs, strength, start)
         loss = F.cross_entropy(inputs[held] @ start[0].T + start[1], targets[held])
         losses[strength] = float(loss)
         if losses[strength] > 1.05 * min(losses.values()):
             break  # the curve has turned; looser fits only get worse
-    return min(losses, key=lambda each: losses[each])
+    best = min(losses, key=lambda each: losses[each])
+    return best, found[best]
 
 
 def _solve(
-    inputs: Tensor, targets: Tensor, outputs: int, strength: float, start: tuple[Tensor, Tensor] | None = None
-) -> tuple[Tensor, Tensor]:
+    inputs: Tensor, targets: Tensor, outputs: int, strength: float, start: _Solution | None = None
+) -> _Solution:
     """Minimise mean cross-entropy + strength/2 · |weight|²; return weight (K, D) and bias (K,)."""
     weight = inputs.new_zeros(outputs, inputs.shape[1]) if start is None else start[0].clone()
     bias = inputs.new_zeros(outputs) if start is None else start[1].clone()
     weight.requires_grad_(), bias.requires_grad_()
-    solver = torch.optim.LBFGS([weight, bias], max_iter=60, history_size=20, line_search_fn="strong_wolfe")
+    solver = torch.optim.LBFGS([weight, bias], max_iter=40, history_size=20, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         solver.zero_grad()
         loss = F.cross_entropy(inputs @ weight.T + bias, targets) + strength / 2 * weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
     with torch.enable_grad():
-        solver.step(closure)  # type: ignore[no-untyped-call]
+        solver.step(closure)
     return weight.detach(), bias.detach()

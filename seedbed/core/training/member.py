@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +42,7 @@ class Member:
         """Write `member.json`, whole or not at all."""
         partial = folder / f"{FILE}.partial"
         partial.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
-        os.replace(partial, folder / FILE)
+        partial.replace(folder / FILE)
 
 
 def load_member(folder: Path) -> Member:

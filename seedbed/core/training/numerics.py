@@ -37,7 +37,7 @@ class Numerics:
 
     def lay_out_model(self, model: nn.Module) -> None:
         """Put a model's weights in this memory format, in place."""
-        model.to(memory_format=_FORMATS[self.memory_format])  # type: ignore[call-overload]
+        model.to(memory_format=_FORMATS[self.memory_format])
 
     def needs_scaling(self) -> bool:
         """Whether gradients would underflow without a loss scaler."""

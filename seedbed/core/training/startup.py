@@ -47,4 +47,4 @@ def spare_dynamo() -> None:
 
     stand_in = _SparedDynamo(_NAME)
     sys.modules[_NAME] = stand_in
-    torch._dynamo = stand_in  # type: ignore[assignment]
+    torch._dynamo = stand_in

@@ -19,7 +19,7 @@ from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.pace import Pace
 
 REPLAN_SECONDS = 0.5
-FIRST_PLAN = 5  # steps: by then one knows what a step takes
+_WARM_UP_STEPS = 3  # the first ones pay for memory and kernel selection, and would foretell too few
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,22 @@ class Lesson:
     clock: Callable[[], float] = time.monotonic
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A stretch of training in which the time of a step is measured: looks lie between, not within."""
+
+    began: float
+    steps: int
+
+    def is_long(self, now: float) -> bool:
+        """Whether it lasts long enough to plan by."""
+        return now - self.began > REPLAN_SECONDS
+
+    def step_seconds(self, now: float, steps: int) -> float:
+        """Return the mean time of a step within it."""
+        return (now - self.began) / max(steps - self.steps, 1)
+
+
 def train(
     parts: Assembled, lesson: Lesson, pace: Pace, *, reserve: Callable[[], float], should_stop: Stop
 ) -> Iterator[Look]:
@@ -72,7 +88,7 @@ def train(
     scaler = torch.amp.GradScaler(device.type, enabled=lesson.numerics.needs_scaling())
     noise = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=lesson.generator)))
     total, steps = torch.zeros((), device=device), 0
-    planned_at, planned_steps, next_look = lesson.clock(), 0, 1
+    window, next_look = _Window(lesson.clock(), 0), 1
     parts.model.train()
     for rows in epochs(lesson.rows, lesson.batch_size, lesson.generator):
         if should_stop():
@@ -88,20 +104,24 @@ def train(
         total, steps = total + loss.detach(), steps + 1
 
         now = lesson.clock()
-        if now - planned_at > REPLAN_SECONDS or pace.steps == FIRST_PLAN:
-            pace.replan(now, (now - planned_at) / (pace.steps - planned_steps), reserve())
-            planned_at, planned_steps = now, pace.steps
-        if pace.is_over or pace.progress * lesson.looks >= next_look:
+        looks = pace.is_over or pace.progress * lesson.looks >= next_look
+        if pace.steps == _WARM_UP_STEPS:
+            window = _Window(now, pace.steps)
+        elif pace.steps > _WARM_UP_STEPS and (looks or window.is_long(now) or pace.steps == 2 * _WARM_UP_STEPS):
+            pace.replan(now, window.step_seconds(now, pace.steps), reserve())
+            window = _Window(now, pace.steps)
+        if looks or pace.is_over:
             mean = float(total) / steps
             epoch = pace.steps * lesson.batch_size / len(lesson.rows)
             if not math.isfinite(mean):
                 raise Diverged(
-                    f"The training loss is {mean} after {epoch:.1f} epochs; lower optimizer.*.lr or try another optimizer."
+                    f"The training loss is {mean} after {epoch:.1f} epochs; "
+                    "lower optimizer.*.lr or try another optimizer."
                 )
             yield Look(epoch=epoch, train_loss=mean, lr=max(g["lr"] for g in parts.optimizer.param_groups))
             parts.model.train()  # the caller evaluated
             total, steps, next_look = torch.zeros_like(total), 0, int(pace.progress * lesson.looks) + 1
-            planned_at, planned_steps = lesson.clock(), pace.steps
+            window = _Window(lesson.clock(), pace.steps)
         if pace.is_over:
             return
 

@@ -65,7 +65,7 @@ def register_architectures() -> Iterator[ArchitectureSpec]:
     """Offer the architectures."""
     yield ArchitectureSpec(
         name="pixels",
-        summary="The pixels themselves, averaged to 16×16: with a linear head, the yardstick for every net.",
+        summary="The pixels themselves, averaged to 16 by 16: with a linear head, the yardstick for every net.",
         build="seedbed.plugins.architectures.pixels:pixels",
         options=PixelsOptions,
         features_only=True,

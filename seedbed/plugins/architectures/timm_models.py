@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
@@ -25,10 +25,10 @@ def build(name: str, options: TimmOptions, profile: Profile) -> nn.Module:
 
     if not timm.is_model(name):
         raise TrialError(f"timm {timm.__version__} knows no model {name!r}; timm.list_models() names all.")
-    settings: dict[str, object] = {"in_chans": profile.channels, "num_classes": 0}
+    settings: dict[str, Any] = {"in_chans": profile.channels, "num_classes": 0}
     if options.drop_path > 0:
         settings["drop_path_rate"] = options.drop_path
-    model = timm.create_model(name, pretrained=False, **settings)
+    model: Any = timm.create_model(name, pretrained=False, **settings)
     # `num_features` is that of the feature map; some families widen it again before the classifier.
     model.num_features = int(getattr(model, "head_hidden_size", None) or model.num_features)
     return cast(nn.Module, model)

@@ -111,7 +111,7 @@ def erase(options: EraseOptions, profile: Profile) -> Augmenter:
     """Build the eraser; what it erases becomes the training part's mean colour."""
 
     def augment(inputs: Tensor, generator: Generator) -> Tensor:
-        count, channels, height, width = inputs.shape
+        count, _, height, width = inputs.shape
         ratio = torch.exp(_uniform(count, -1, 1, inputs, generator) * math.log(2.0))
         tall = (options.share * ratio).sqrt().clamp(max=1.0) * height
         wide = (options.share / ratio).sqrt().clamp(max=1.0) * width

@@ -19,7 +19,7 @@ from seedbed.core.search.events import DataDescribed, Event, StageEntered, Trial
 from seedbed.core.search.history import History
 from seedbed.core.specs import MetricSpec, NoOptions
 from seedbed.plugins.monitors import words
-from seedbed.plugins.monitors.plain import PlainMonitor
+from seedbed.plugins.monitors.plain import News, PlainMonitor
 from seedbed.plugins.monitors.view import Direction, View, draw, snapshot
 
 _FRAME_SECONDS = 0.125  # at most eight frames a second, and two where nothing happens: drawing takes time
@@ -37,6 +37,7 @@ class ConsoleMonitor:
         self._budget = workplace.budget_seconds
         self._clock = clock
         self._direction: Direction = "max"
+        self._progress = News()
         self._stage = ""
         self._view = View(seen=clock(), budget_seconds=self._budget)
         self._lines: deque[Text] = deque()
@@ -47,9 +48,8 @@ class ConsoleMonitor:
 
     def on_event(self, event: Event, history: History) -> None:
         """Leave a snapshot, and a sentence where there is something to say, for the thread to draw."""
-        on_view = isinstance(event, TrialStarted)
+        on_view = self._progress.is_progress(event) or isinstance(event, TrialStarted)
         if isinstance(event, StageEntered):
-            on_view = self._stage.split(" ")[0] == event.stage  # it only got further
             self._stage = f"{event.stage} {event.detail}".rstrip()
         if isinstance(event, DataDescribed):
             self._direction = _direction(self._lookup, event.profile.task.metric)

@@ -7,12 +7,34 @@ import time
 from collections.abc import Callable
 
 from seedbed.core.protocols import Workplace
-from seedbed.core.search.events import EpochFinished, Event, StageEntered
+from seedbed.core.search.events import BundleSaved, EpochFinished, Event, StageEntered
 from seedbed.core.search.history import History
 from seedbed.core.specs import NoOptions
 from seedbed.plugins.monitors import words
 
 _PROGRESS_SECONDS = 10.0
+
+
+class News:
+    """Tells news from what only got further: an epoch, more of a stage, a better model of the same trials."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._saved: tuple[int, ...] = ()
+
+    def is_progress(self, event: Event) -> bool:
+        """Whether the event only continues what was already said; to be asked once for each event, in order."""
+        match event:
+            case EpochFinished():
+                return True
+            case StageEntered():
+                before, self._stage = self._stage, event.stage
+                return before == event.stage
+            case BundleSaved():
+                saved, self._saved = self._saved, event.trials
+                return saved == event.trials
+            case _:
+                return False
 
 
 class PlainMonitor:
@@ -21,13 +43,11 @@ class PlainMonitor:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._said_at = clock()
-        self._stage = ""
+        self._news = News()
 
     def on_event(self, event: Event, history: History) -> None:
         """Print what there is to say, if anything."""
-        is_progress = isinstance(event, EpochFinished)
-        if isinstance(event, StageEntered):
-            is_progress, self._stage = event.stage == self._stage, event.stage
+        is_progress = self._news.is_progress(event)
         if is_progress and self._clock() - self._said_at < _PROGRESS_SECONDS:
             return
         if isinstance(event, EpochFinished):

@@ -20,6 +20,7 @@ class Named:
         return Named(self.act, (*self.path, part))
 
     def __call__(self, *arguments: object) -> Any:  # noqa: ANN401 - what `act` returns
+        """Call `act` with the dotted name."""
         return self.act(".".join(self.path), *arguments)
 
 

@@ -19,6 +19,7 @@ from seedbed.core.search.events import TERMINAL, EpochFinished, Event, TrialFail
 from seedbed.core.search.history import History
 from seedbed.core.specs import BackendSpec, ExporterSpec, MonitorSpec
 from seedbed.registry.conformance.base import SpecContract
+from seedbed.registry.conformance.bundles import untrained_bundle
 from seedbed.registry.conformance.jobs import RUNNER, Behaviour, job_that
 from seedbed.registry.conformance.samples import one_event_of_each_kind
 
@@ -131,17 +132,17 @@ class MonitorContract(SpecContract):
 
 
 class ExporterContract(SpecContract):
-    """`build(options)` gives a function that writes a bundle as a file; override `bundle`."""
+    """`build(options, lookup)` gives a function that writes a bundle as a file of another format."""
 
     kind = "exporter"
 
     def bundle(self, folder: Path) -> Path:
         """Return the folder of a bundle; files may be made below `folder`."""
-        raise NotImplementedError("override bundle() to make a bundle, as with `seedbed fit demo:digits`")
+        return untrained_bundle(folder, self.registry())
 
     def build(self, spec: ExporterSpec) -> Exporter:
         """Build the exporter with all options at their defaults."""
-        return cast(Exporter, self.load(spec)(spec.options()))
+        return cast(Exporter, self.load(spec)(spec.options(), self.registry()))
 
     def test_it_writes_a_file(self, spec: ExporterSpec, tmp_path: Path) -> None:
         output = tmp_path / f"exported{spec.suffix}"
