@@ -34,7 +34,7 @@ _HOMES = {
     "RegularizerSpec": "seedbed.core.specs",
     "Requires": "seedbed.core.specs",
     "RuleSpec": "seedbed.core.specs",
-    "Run": "seedbed.api",
+    "Run": "seedbed.runs",
     "ScheduleSpec": "seedbed.core.specs",
     "SeedbedError": "seedbed.core.errors",
     "StrategySpec": "seedbed.core.specs",
@@ -46,7 +46,7 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
-    from seedbed.api import AutoML, Run, fit, load, start
+    from seedbed.api import AutoML, fit, load, start
     from seedbed.core.data.dataset import Dataset
     from seedbed.core.data.profile import Finding, Profile
     from seedbed.core.errors import ExitCode, SeedbedError
@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         WeightsSpec,
     )
     from seedbed.registry.hookspecs import hookimpl
+    from seedbed.runs import Run
 
 __all__ = [
     "ArchitectureSpec",

@@ -77,12 +77,6 @@ _FIT_OPTIONS = (
     click.option("--time", metavar="DURATION", help="Time for everything, as 90s, 10m or 2h."),
     click.option("--trials", type=click.IntRange(1), metavar="N", help="Number of candidates to try."),
     click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder for the run."),
-    click.option(
-        "--preset",
-        type=click.Choice(["fast", "balanced", "best"]),
-        default="balanced",
-        help="How much effort to spend.",
-    ),
     click.option("--strategy", metavar="NAME", default="auto", help="What decides what to try next."),
     click.option("--backend", metavar="NAME", default="local", help="Where trials run."),
     click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps."),

@@ -14,7 +14,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 LIMIT = 350
 
 SHELL = ("cli", "shell", "show", "doctor", "prediction_files", "__main__")
-FACE = ("api", "estimator")
+FACE = ("api", "estimator", "runs")
 ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | {
     "worker": "worker", "core": "core", "registry": "registry", "plugins": "plugins", "__init__": "names"
 }  # fmt: skip
@@ -53,7 +53,7 @@ FLOORS = (
     ("search",),
     ("training",),
     ("results",),
-    ("engine", "work"),
+    ("session", "engine", "work"),
 )
 
 
@@ -103,12 +103,13 @@ def where(path: Path) -> str:
 
 def room(module: str) -> str:
     parts = module.split(".")
-    return ROOMS[parts[1]] if len(parts) > 1 else "names"
+    return ROOMS.get(parts[1], "none yet: give it a room here") if len(parts) > 1 else "names"
 
 
 def floor(module: str) -> int:
     name = module.split(".")[2] if module.count(".") > 1 else "errors"
-    return next(number for number, names in enumerate(FLOORS) if name in names)
+    # What has no floor yet is taken for the top one, so that nobody below may import it unnoticed.
+    return next((number for number, names in enumerate(FLOORS) if name in names), len(FLOORS))
 
 
 def name_of(path: Path) -> str:
@@ -128,9 +129,10 @@ def test_rooms_keep_their_distance(path):
         f"line {found.line}: {found.module}"
         for found in imports(path)
         if found.module.split(".")[0] == "seedbed"
-        and room(found.module) not in MAY_IMPORT[own]
+        and room(found.module) not in MAY_IMPORT.get(own, ())
         and not is_version(path, found)
     ]
+    assert own in MAY_IMPORT, f"{where(path)}: {own}"
     assert not strangers, f"{where(path)} is of the room {own!r}, which may import {sorted(MAY_IMPORT[own])}"
 
 

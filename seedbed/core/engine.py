@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
+
 import math
-import os
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 from seedbed.core.data.check import run_checks
@@ -22,15 +18,12 @@ from seedbed.core.data.profile import Profile
 from seedbed.core.data.read import read_parts
 from seedbed.core.data.split import Splits, load_splits, save_splits, split
 from seedbed.core.errors import Interrupted, NoCandidateSucceeded, UsageError
-from seedbed.core.network import Network
-from seedbed.core.protocols import Backend, Lookup, Monitor, Strategy, Workplace
+from seedbed.core.protocols import Strategy
 from seedbed.core.results.bundle import save_bundle
 from seedbed.core.results.diagnose import diagnose
 from seedbed.core.results.ranking import Ranking, rank_run
-from seedbed.core.runfolder import RunFolder, choose_folder, open_folder, save_provenance
-from seedbed.core.search.budget import Budget, reserve_for
+from seedbed.core.runfolder import RunFolder
 from seedbed.core.search.candidate import EvaluationJob
-from seedbed.core.search.chronicle import Chronicle
 from seedbed.core.search.compose import Composition, compose
 from seedbed.core.search.events import (
     TERMINAL,
@@ -38,40 +31,13 @@ from seedbed.core.search.events import (
     DataDescribed,
     FindingMade,
     RunFinished,
-    RunStarted,
     StageEntered,
-    TrialStopped,
 )
 from seedbed.core.search.history import History
-from seedbed.core.search.journal import Journal, read
 from seedbed.core.search.study import Ground, Study
-from seedbed.core.settings import Settings
+from seedbed.core.session import Request, Session
 from seedbed.core.specs import MetricSpec
 from seedbed.core.task import Task
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A run to be done: what, where, with which components, and how it is watched and stopped.
-
-    `dataset` is the data itself where it does not lie at `settings.source`.
-    `began` is the Unix time from which the budget counts; `plugins` reopen the registry elsewhere.
-    """
-
-    settings: Settings
-    lookup: Lookup
-    cache: Path
-    began: float
-    dataset: Dataset | None = None
-    out: str | Path | None = None
-    resume: bool = False
-    overwrite: bool = False
-    plugins: tuple[str, ...] = ()
-    monitors: Sequence[Callable[[Workplace], Monitor]] = ()
-    cancelled: Callable[[], bool] = lambda: False
-    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +59,8 @@ def fit(request: Request) -> Outcome:
         NoCandidateSucceeded: every trial failed, the baselines too.
         Interrupted: the run was cancelled before there was a model.
     """
-    with _Run(request) as run:
+    with Session(request) as session:
+        run = _Steps(session)
         dataset = run.read()
         prepared = run.prepare(dataset)
         splits = run.split(dataset, prepared)
@@ -106,79 +73,15 @@ def fit(request: Request) -> Outcome:
         return run.finish(ended, ranking)
 
 
-class _Run(AbstractContextManager["_Run"]):
-    """One run under way: the steps of `fit`, each of which journals what it did."""
+class _Steps:
+    """The steps of `fit`, each of which journals what it did."""
 
-    def __init__(self, request: Request) -> None:
-        self.request = request
-        self.settings = request.settings
-        self.network = Network(offline=request.settings.offline)
-        self._stack = ExitStack()
-
-    def __enter__(self) -> _Run:
-        with self._stack:  # undone if anything below fails, kept if all goes well
-            self._open()
-            self._stack = self._stack.pop_all()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stack.close()
-
-    def _open(self) -> None:
-        request, settings = self.request, self.settings
-        name = Path(settings.source.rpartition(":")[2] or settings.source).name
-        self.folder = open_folder(choose_folder(request.out, name), resume=request.resume, overwrite=request.overwrite)
-        events = read(self.folder.journal) if request.resume else []
-        history = History(events)
-        before = history.started
-        seconds = settings.seconds or (before.budget_seconds if before else None)
-        self.budget = Budget(seconds=seconds, trials=settings.trials, reserve=reserve_for(seconds))
-        place = self._workplace(seconds)
-        self.backend = self._stack.enter_context(self._backend(place))  # its workers import torch meanwhile
-        monitors = [make(place) for make in request.monitors]
-        self.chronicle = Chronicle(Journal(self.folder.journal), monitors, began=request.began, history=history)
-        self._stack.callback(self.chronicle.close)
-        self.history = self.chronicle.history
-        self._begin(before)
-        save_provenance(self.folder, settings, request.version)
-
-    def _workplace(self, seconds: float | None) -> Workplace:
-        settings, cores = self.settings, os.cpu_count() or 1
-        workers = settings.workers or 1
-        return Workplace(
-            folder=self.folder.path.absolute(),
-            lookup=self.request.lookup,
-            plugins=self.request.plugins,
-            device=settings.device,
-            workers=workers,
-            threads=settings.threads or max(cores // workers, 1),
-            budget_seconds=seconds,
-        )
-
-    def _backend(self, place: Workplace) -> Backend:
-        self.place = place
-        spec = self.request.lookup.get("backend", self.settings.backend)
-        return cast(Backend, self.request.lookup.load(spec)(spec.options(), place))
-
-    def _begin(self, before: RunStarted | None) -> None:
-        settings = self.settings
-        if before is not None and (before.source, before.seed) != (settings.source, settings.seed):
-            raise UsageError(
-                f"{self.folder.path} was begun with {before.source} and seed {before.seed}; "
-                "resume it with the same, or begin another run in another --out."
-            )
-        self.chronicle.record(
-            RunStarted(
-                version=self.request.version,
-                source=settings.source,
-                seed=settings.seed,
-                budget_seconds=self.budget.seconds,
-                budget_trials=self.budget.trials,
-                resumed=before is not None,
-            )
-        )
-        for trial in self.history.running:
-            self.chronicle.record(TrialStopped(trial=trial.number, reason="the run ended while it was training"))
+    def __init__(self, session: Session) -> None:
+        self.request, self.settings = session.request, session.request.settings
+        self.folder, self.place = session.folder, session.place
+        self.backend, self.budget = session.backend, session.budget
+        self.chronicle, self.history = session.chronicle, session.history
+        self.network = session.network
 
     def _enter(self, stage: str, detail: str = "") -> None:
         if self.request.cancelled() and not self.history.scored:
@@ -188,6 +91,10 @@ class _Run(AbstractContextManager["_Run"]):
     def read(self) -> Dataset:
         """Find the reader for the address and let it read."""
         self._enter("reading", self.settings.source)
+        if self.settings.target is not None:
+            raise UsageError(
+                f"target={self.settings.target}: images in class folders have no columns; leave --target out."
+            )
         if self.request.dataset is not None:
             return self.request.dataset
         return read_parts(self.settings.source, self.settings.test, self.request.lookup)

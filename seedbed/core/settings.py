@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
 
 from seedbed.core.errors import UsageError
 from seedbed.core.space import Value
-
-Preset = Literal["fast", "balanced", "best"]
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)([smhd]))+")
@@ -38,7 +35,7 @@ class Settings:
     """What a run was asked to do.
 
     `seconds` is the whole budget in wall-clock time, `trials` the number of candidates; with neither,
-    `trials` becomes 10. `use` and `without` name components as "kind:name"; `fixed` pins parameters
+    ten are tried. `use` and `without` name components as "kind:name"; `fixed` pins parameters
     of the space (`{"optimizer": "sgd"}`). `threads` and `workers` of 0 leave the choice to the engine.
     """
 
@@ -49,7 +46,6 @@ class Settings:
     metric: str | None = None
     seconds: float | None = None
     trials: int | None = None
-    preset: Preset = "balanced"
     strategy: str = "auto"
     backend: str = "local"
     device: str = "auto"
@@ -66,8 +62,6 @@ class Settings:
             raise UsageError(f"The time budget must be positive, but {self.seconds} s was given; try time='10m'.")
         if self.trials is not None and self.trials < 1:
             raise UsageError(f"trials={self.trials} leaves nothing to do; give 1 or more.")
-        if self.seconds is None and self.trials is None:
-            object.__setattr__(self, "trials", 10)
         for name in ("workers", "threads"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name}={getattr(self, name)}; give 1 or more, or 0 to leave the choice to Seedbed.")

@@ -36,10 +36,10 @@ def test_the_parts_of_a_duration_add_up(hours, minutes, seconds):
     assert parse_duration(f"{hours}h{minutes}m{seconds}s") == 3600 * hours + 60 * minutes + seconds
 
 
-def test_without_any_budget_ten_candidates_are_tried():
-    assert Settings(source="x").trials == 10
-    assert Settings(source="x", seconds=5.0).trials is None
-    assert Settings(source="x", trials=3).trials == 3
+def test_no_limit_is_made_up():
+    settings = Settings(source="x")
+    assert settings.trials is None
+    assert settings.seconds is None
 
 
 @pytest.mark.parametrize(

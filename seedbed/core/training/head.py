@@ -83,9 +83,7 @@ def _choose_strength(
     return best, found[best]
 
 
-def _solve(
-    inputs: Tensor, targets: Tensor, outputs: int, strength: float, start: _Solution | None = None
-) -> _Solution:
+def _solve(inputs: Tensor, targets: Tensor, outputs: int, strength: float, start: _Solution | None = None) -> _Solution:
     """Minimise mean cross-entropy + strength/2 · |weight|²; return weight (K, D) and bias (K,)."""
     weight = inputs.new_zeros(outputs, inputs.shape[1]) if start is None else start[0].clone()
     bias = inputs.new_zeros(outputs) if start is None else start[1].clone()

@@ -50,9 +50,7 @@ class TorchProgram:
         form = model.bundle.form
         example = torch.rand(2, form.channels, form.height, form.width)
         batch = torch.export.Dim("batch", min=1)
-        program = torch.export.export(
-            Program(model.live).eval(), (example,), dynamic_shapes={"inputs": {0: batch}}
-        )
+        program = torch.export.export(Program(model.live).eval(), (example,), dynamic_shapes={"inputs": {0: batch}})
         torch.export.save(program, output)
         return output
 

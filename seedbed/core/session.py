@@ -1,0 +1,128 @@
+"""What a run needs open while it lasts: its folder, its workers, its journal and its clock; an edge."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from seedbed.core.data.dataset import Dataset
+from seedbed.core.errors import UsageError
+from seedbed.core.network import Network
+from seedbed.core.protocols import Backend, Lookup, Monitor, Workplace
+from seedbed.core.runfolder import choose_folder, open_folder, save_provenance
+from seedbed.core.search.budget import Budget, reserve_for
+from seedbed.core.search.chronicle import Chronicle
+from seedbed.core.search.events import RunStarted, TrialStopped
+from seedbed.core.search.history import History
+from seedbed.core.search.journal import Journal, read
+from seedbed.core.settings import Settings
+
+_TRIALS = 10  # where neither a time nor a number of trials was given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A run to be done: what, where, with which components, and how it is watched and stopped.
+
+    `dataset` is the data itself where it does not lie at `settings.source`.
+    `began` is the Unix time from which the budget counts; `plugins` reopen the registry elsewhere.
+    """
+
+    settings: Settings
+    lookup: Lookup
+    cache: Path
+    began: float
+    dataset: Dataset | None = None
+    out: str | Path | None = None
+    resume: bool = False
+    overwrite: bool = False
+    plugins: tuple[str, ...] = ()
+    monitors: Sequence[Callable[[Workplace], Monitor]] = ()
+    cancelled: Callable[[], bool] = lambda: False
+    version: str = ""
+
+
+class Session(AbstractContextManager["Session"]):
+    """Folder, backend, journal and clock of one run, open for as long as it lasts."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.settings = request.settings
+        self.network = Network(offline=request.settings.offline)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Session:
+        with self._stack:  # undone if anything below fails, kept if all goes well
+            self._open()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def _open(self) -> None:
+        request, settings = self.request, self.settings
+        name = Path(settings.source.rpartition(":")[2] or settings.source).name
+        self.folder = open_folder(choose_folder(request.out, name), resume=request.resume, overwrite=request.overwrite)
+        events = read(self.folder.journal) if request.resume else []
+        history = History(events)
+        before = history.started
+        self.budget = _budget(settings, before)
+        self.place = self._workplace()
+        journal = self._stack.enter_context(Journal(self.folder.journal))
+        self.backend = self._stack.enter_context(self._backend())  # its workers import torch meanwhile
+        monitors = [make(self.place) for make in request.monitors]
+        self.chronicle = Chronicle(journal, monitors, began=request.began, history=history)
+        self._stack.callback(self.chronicle.close)
+        self.history = self.chronicle.history
+        self._begin(before)
+        save_provenance(self.folder, settings, request.version)
+
+    def _workplace(self) -> Workplace:
+        settings, cores = self.settings, os.cpu_count() or 1
+        workers = settings.workers or 1
+        return Workplace(
+            folder=self.folder.path.absolute(),
+            lookup=self.request.lookup,
+            plugins=self.request.plugins,
+            device=settings.device,
+            workers=workers,
+            threads=settings.threads or max(cores // workers, 1),
+            budget_seconds=self.budget.seconds,
+        )
+
+    def _backend(self) -> Backend:
+        spec = self.request.lookup.get("backend", self.settings.backend)
+        return cast(Backend, self.request.lookup.load(spec)(spec.options(), self.place))
+
+    def _begin(self, before: RunStarted | None) -> None:
+        settings = self.settings
+        if before is not None and (before.source, before.seed) != (settings.source, settings.seed):
+            raise UsageError(
+                f"{self.folder.path} was begun with {before.source} and seed {before.seed}; "
+                "resume it with the same, or begin another run in another --out."
+            )
+        self.chronicle.record(
+            RunStarted(
+                version=self.request.version,
+                source=settings.source,
+                seed=settings.seed,
+                budget_seconds=self.budget.seconds,
+                budget_trials=self.budget.trials,
+                resumed=before is not None,
+            )
+        )
+        for trial in self.history.running:
+            self.chronicle.record(TrialStopped(trial=trial.number, reason="the run ended while it was training"))
+
+
+def _budget(settings: Settings, before: RunStarted | None) -> Budget:
+    """Return the budget of the whole run: what is asked now, else what the run was begun with, else ten trials."""
+    seconds, trials = settings.seconds, settings.trials
+    if seconds is None and trials is None:
+        seconds, trials = (before.budget_seconds, before.budget_trials) if before else (None, _TRIALS)
+    return Budget(seconds=seconds, trials=trials, reserve=reserve_for(seconds))
