@@ -8,7 +8,8 @@
     │   ├── BadSpec
     │   └── NameConflict
     ├── TrialError            one candidate failed; the others go on
-    │   └── Diverged
+    │   ├── Diverged
+    │   └── OutOfTime
     ├── NoCandidateSucceeded  every candidate failed                      exit 5
     └── Interrupted           the user stopped the run                    exit 130
 
@@ -87,6 +88,10 @@ class TrialError(SeedbedError):
 
 class Diverged(TrialError):
     """Training produced a loss or predictions that are not finite."""
+
+
+class OutOfTime(TrialError):
+    """A trial could not do what it had to within its time."""
 
 
 class NoCandidateSucceeded(SeedbedError):

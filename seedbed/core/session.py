@@ -117,7 +117,9 @@ class Session(AbstractContextManager["Session"]):
             )
         )
         for trial in self.history.running:
-            self.chronicle.record(TrialStopped(trial=trial.number, reason="the run ended while it was training"))
+            self.chronicle.record(
+                TrialStopped(trial=trial.number, reason="the run ended while it was training", resumable=True)
+            )
 
 
 def _budget(settings: Settings, before: RunStarted | None) -> Budget:

@@ -128,11 +128,15 @@ class TrialFinished(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialStopped(Event):
-    """The trial was ended early on purpose; what it had reached is kept."""
+    """The trial was ended early; what it had reached is kept.
+
+    `resumable` where the run itself was cut short: the candidate then comes again when the run goes on.
+    """
 
     trial: int
     reason: str
     seconds: float = 0.0
+    resumable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

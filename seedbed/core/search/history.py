@@ -44,6 +44,7 @@ class Trial:
     result: TrialFinished | None = None
     reason: str = ""
     traceback: str = ""
+    resumable: bool = False
 
     @property
     def is_finished(self) -> bool:
@@ -148,8 +149,8 @@ class History:
         return [trial for trial in self if trial.has_result]
 
     def tried(self, values: Values) -> bool:
-        """Whether this point is running, was brought to its end, or failed; a stopped one may come again."""
-        return any(t.candidate.values == values and t.status != "stopped" for t in self)
+        """Whether this point is running or has had its chance; one that the run's own end cut short has not."""
+        return any(trial.candidate.values == values and not trial.resumable for trial in self)
 
 
 def _follow(trial: Trial, event: TrialPlanned | EpochFinished | TrialFinished | TrialStopped | TrialFailed) -> Trial:
@@ -161,6 +162,6 @@ def _follow(trial: Trial, event: TrialPlanned | EpochFinished | TrialFinished | 
         case TrialFinished():
             return replace(trial, status="finished", result=event, ended=event.at)
         case TrialStopped():
-            return replace(trial, status="stopped", reason=event.reason, ended=event.at)
+            return replace(trial, status="stopped", reason=event.reason, ended=event.at, resumable=event.resumable)
         case TrialFailed():
             return replace(trial, status="failed", reason=event.error, traceback=event.traceback, ended=event.at)

@@ -99,7 +99,7 @@ class Study:
             self._end_overdue()
         for trial in self.history.running:
             self.backend.stop(trial.number)
-            self.record(TrialStopped(trial=trial.number, reason="the run was interrupted"))
+            self.record(TrialStopped(trial=trial.number, reason="the run was interrupted", resumable=True))
         return "interrupted"
 
     def _why_nothing(self) -> str:

@@ -183,7 +183,7 @@ def _plan(context: Context, lesson: Lesson) -> Pace:
         TrialPlanned(
             trial=context.job.trial,
             device=str(context.device),
-            precision=lesson.numerics.precision,
+            precision=lesson.numerics.name,
             memory_format=lesson.numerics.memory_format,
             batch_size=lesson.batch_size,
             steps=0 if epochs is None else max_steps,

@@ -12,7 +12,7 @@ from typing import cast
 import msgspec
 import torch
 
-from seedbed.core.errors import SeedbedError, TrialError
+from seedbed.core.errors import OutOfTime, SeedbedError, TrialError
 from seedbed.core.search.candidate import TrialJob
 from seedbed.core.search.events import Event, TrialFailed, TrialFinished, TrialStopped
 from seedbed.core.specs import MetricSpec
@@ -41,6 +41,7 @@ def run_trial(
     """
     started = clock()
     folder = Path(job.folder)
+    context: Context | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "candidate.json").write_bytes(msgspec.json.format(msgspec.json.encode(job.candidate)))
@@ -52,6 +53,11 @@ def run_trial(
         emit(_finished(job, context, result))
     except Stopped:
         emit(TrialStopped(trial=job.trial, reason="stopped on request", seconds=clock() - started))
+    except OutOfTime as error:
+        if context is None or context.best_score is None:
+            emit(_failed(job, error, clock() - started))
+        else:  # late, but not for nothing
+            emit(TrialStopped(trial=job.trial, reason="its time was over", seconds=clock() - started))
     except Exception as error:  # a candidate's code is a plugin's border: whatever it raises is this trial's end
         emit(_failed(job, error, clock() - started))
         _note_error(folder)
@@ -73,6 +79,7 @@ def _open(
     )
     member.save(Path(job.folder))
     spec = cast(MetricSpec, lookup.get("metric", job.profile.task.metric))
+    deadline = _deadline(job, started)
     return Context(
         job=job,
         lookup=lookup,
@@ -81,13 +88,13 @@ def _open(
         view=view,
         member=member,
         emit=emit,
-        should_stop=should_stop,
+        should_stop=_watch(should_stop, deadline, job.grace / 2, clock),
         generator=torch.Generator().manual_seed(job.seed),
         calibrations=desk.calibrations,
         metric=lookup.load(spec)(spec.options()),
         metric_spec=spec,
         started=started,
-        deadline=_deadline(job, started),
+        deadline=deadline,
         clock=clock,
     )
 
@@ -98,6 +105,19 @@ def _deadline(job: TrialJob, started: float) -> float | None:
     if seconds is not None and job.not_after is not None:
         seconds = min(seconds, job.not_after - time.time())
     return None if seconds is None else started + seconds
+
+
+def _watch(should_stop: Stop, deadline: float | None, overtime: float, clock: Callable[[], float]) -> Stop:
+    """Return a stop that also ends what runs past its time, before the backend has to do so by force."""
+    if deadline is None:
+        return should_stop
+
+    def watched() -> bool:
+        if clock() > deadline + overtime:
+            raise OutOfTime("The trial's time was over before it had a result; give it more, or a smaller model.")
+        return should_stop()
+
+    return watched
 
 
 def _finished(job: TrialJob, context: Context, result: Result) -> TrialFinished:

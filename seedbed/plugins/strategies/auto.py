@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seedbed.core.data.profile import Profile
-from seedbed.core.search.candidate import Candidate, Fidelity, Proposal
+from seedbed.core.search.candidate import Candidate, Proposal
 from seedbed.core.search.history import History, Trial
-from seedbed.core.space import Space, Value, Values
+from seedbed.core.space import Space, Value
 from seedbed.plugins.strategies.fidelity import affordable
-from seedbed.plugins.strategies.portfolio import PROBE_SHARE, portfolio
+from seedbed.plugins.strategies.portfolio import portfolio
 from seedbed.plugins.strategies.vary import vary
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Auto:
                 continue
             fidelity = affordable(values, self._profile, history)
             if fidelity is not None:
-                return Proposal(candidate=Candidate(values), fidelity=_limited(values, fidelity))
+                return Proposal(candidate=Candidate(values), fidelity=fidelity)
         return None
 
     def should_stop(self, trial: Trial, history: History) -> bool:
@@ -54,17 +53,15 @@ class Auto:
     def _candidates(self, history: History, rng: random.Random) -> Iterator[dict[str, Value]]:
         yield from self._defaults
         worth = self._profile.task.worth
-        finished = [t for t in history if t.result is not None and t.role == "candidate"]
+        # A probe has next to nothing that could be varied.
+        finished = [
+            trial
+            for trial in history
+            if trial.result and trial.role == "candidate" and trial.candidate.values["policy"] != "probe"
+        ]
         for _ in range(_ATTEMPTS):
             if not finished or rng.random() < self._options.explore:
                 yield self._space.sample(rng)
             else:
                 best = max(finished, key=lambda trial: (worth(trial.score), -trial.number))
                 yield vary(self._space, best.candidate.values, rng, change=self._options.change)
-
-
-def _limited(values: Values, fidelity: Fidelity) -> Fidelity:
-    """Return the fidelity, with a probe held to its share: it answers fast or not at all."""
-    if values.get("policy") != "probe" or fidelity.seconds is None:
-        return fidelity
-    return replace(fidelity, seconds=PROBE_SHARE * fidelity.seconds)

@@ -9,6 +9,9 @@ from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.history import History, Trial
 from seedbed.core.space import Values
 
+PROBE_SHARE = 0.25
+"""Of the time left, what a probe may take."""
+
 _LEAST = 0.5
 """Below this share of its full cost a candidate is not started: half-trained, it says little of itself."""
 
@@ -28,24 +31,30 @@ def affordable(values: Values, profile: Profile, history: History) -> Fidelity |
     """Return the fidelity for a candidate, None where not even half of it can be paid.
 
     Without a time limit that is its full number of epochs. With one, a candidate whose like has been
-    seen gets the time it is expected to need, or all that is left where the rest would be of no use.
+    seen gets the time it is expected to need, or all that is left where the rest would be of no use. A
+    probe answers fast or not at all: it gets a quarter of what is left at most.
     """
     epochs = full_epochs(values, profile)
     left = history.remaining.seconds
     if left is None:
         return Fidelity(epochs=epochs)
+    granted = PROBE_SHARE * left if values.get("policy") == "probe" else left
     cost = expected_seconds(values, epochs, history)
     if cost is None:
-        return None if left < _least_for_a_stranger(history) else Fidelity(epochs=epochs, seconds=left)
-    if left < _LEAST * cost:
+        return None if granted < _least_for_a_stranger(history) else Fidelity(epochs=epochs, seconds=granted)
+    if granted < _LEAST * cost:
         return None
     # What would be left after it is too little for another one: let this one have it.
-    return Fidelity(epochs=epochs, seconds=left if left < (1 + _LEAST) * cost else 1.2 * cost)
+    return Fidelity(epochs=epochs, seconds=granted if granted < (1 + _LEAST) * cost else 1.2 * cost)
 
 
 def _least_for_a_stranger(history: History) -> float:
     """Return the seconds below which a net not seen before is not tried: it may cost more than any so far."""
-    spent = [trial.result.seconds for trial in history if trial.result and trial.role == "candidate"]
+    spent = [
+        trial.result.seconds
+        for trial in history
+        if trial.result and trial.role == "candidate" and trial.candidate.values.get("policy") != "probe"
+    ]
     return max(spent, default=0.0)
 
 

@@ -12,9 +12,6 @@ from seedbed.core.data.profile import Profile
 from seedbed.core.errors import UsageError
 from seedbed.core.space import Choice, Space, Value
 
-PROBE_SHARE = 0.25
-"""Of the time left, what a probe may take."""
-
 _SMALL_PIXELS = 40
 """Up to this size a small net trained on the data itself beats features made for photographs."""
 

@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seedbed.core.data.profile import Profile
+from seedbed.core.errors import PluginError, UnknownName, UsageError
+from seedbed.core.search.compose import compose
+from seedbed.core.settings import Settings
+from seedbed.core.specs import (
+    ArchitectureSpec,
+    AugmenterSpec,
+    OptimizerSpec,
+    RegularizerSpec,
+    Requires,
+    WeightsSpec,
+)
+from seedbed.core.task import Task
+from seedbed.registry.registry import open_registry
+
+TASK = Task(modality="image", kind="classification", classes=("a", "b"), metric="accuracy")
+REGISTRY = open_registry(installed=False)
+
+
+def profile(size=32, train=800, channels=3):
+    return Profile(
+        task=TASK,
+        examples=train + 200,
+        train=train,
+        valid=200,
+        test=0,
+        height=size,
+        width=size,
+        channels=channels,
+        mean=(0.5,) * channels,
+        std=(0.5,) * channels,
+        class_counts=(train // 2, train - train // 2),
+    )
+
+
+def composed(registry=REGISTRY, *, of=None, hub=True, **settings):
+    return compose(
+        of or profile(),
+        Settings(source="somewhere", **settings),
+        registry,
+        can_load=lambda spec: hub or spec.source != "hub",
+    )
+
+
+def reasons(composition):
+    return {(each.kind, each.name): each.reason for each in composition.refusals}
+
+
+def param(composition, name, **parents):
+    """The parameter of this name that is active under these choices."""
+    (found,) = [
+        each
+        for each in composition.space.params
+        if each.name == name and all(parents.get(c.parent) in c.values for c in each.when if c.parent in parents)
+    ]
+    return found
+
+
+def offer(cls, name, **more):
+    return cls(name=name, summary="A fake.", build="nowhere:nothing", **more)
+
+
+@pytest.mark.parametrize(
+    ("requires", "reason"),
+    [
+        (Requires(modules=("no_such_module",)), "needs no_such_module, not installed"),
+        (Requires(modalities=("text",)), "is for text, this is image"),
+        (Requires(kinds=("regression",)), "is for regression, this is classification"),
+        (Requires(min_examples=5000), "needs 5,000 training examples, there are 800"),
+        (Requires(min_size=64), "needs images of 64 px, these have 32"),
+        (Requires(max_size=16), "is for images up to 16 px, these have 32"),
+    ],
+)
+def test_a_component_whose_requirement_does_not_hold_is_refused_with_the_reason(
+    registry_with, offering, requires, reason
+):
+    spec = offer(RegularizerSpec, "picky", requires=requires)
+    found = composed(registry_with(rogue=offering(spec)))
+    assert reasons(found)["regularizer", "picky"] == reason
+    assert "regularizer.picky" not in {each.name for each in found.space.params}
+
+
+def test_what_is_for_other_data_is_refused(registry_with, offering):
+    specs = (
+        offer(ArchitectureSpec, "reader", modalities=("text",)),
+        offer(AugmenterSpec, "synonyms", modalities=("text", "series")),
+    )
+    found = reasons(composed(registry_with(rogue=offering(*specs))))
+    assert found["architecture", "reader"] == "is for text, this is image"
+    assert found["augmenter", "synonyms"] == "is for text, series, this is image"
+
+
+def test_without_leaves_a_component_out_and_says_so():
+    found = composed(without=("optimizer:sgd", "augmenter:flip"))
+    assert reasons(found)["optimizer", "sgd"] == "left out with --without optimizer:sgd"
+    assert param(found, "optimizer").domain.options == ("adamw",)
+    assert "augmenter.flip" not in {each.name for each in found.space.params}
+
+
+def test_without_understands_aliases():
+    assert ("augmenter", "colour") in reasons(composed(without=("augmenter:color",)))
+
+
+def test_use_of_one_of_a_kind_refuses_the_others():
+    found = composed(use=("architecture:small_resnet",))
+    assert reasons(found)["architecture", "resnet18"] == "not among those named with --use architecture:NAME"
+    assert param(found, "architecture").domain.options == ("small_resnet",)
+    assert {each.kind for each in found.refusals} <= {"architecture"}
+
+
+def test_use_of_a_switch_turns_it_on_for_all_and_leaves_the_others_open():
+    found = composed(use=("augmenter:erase",))
+    assert param(found, "augmenter.erase").domain.options == (True,)
+    assert param(found, "augmenter.flip").domain.options == (False, True)
+
+
+@pytest.mark.parametrize("wish", ["use", "without"])
+def test_an_unknown_component_in_a_wish_says_what_was_meant(wish):
+    with pytest.raises(UnknownName, match="Did you mean 'adamw'"):
+        composed(**{wish: ("optimizer:adamv",)})
+
+
+def test_a_wish_that_leaves_no_architecture_says_why_each_is_gone():
+    with pytest.raises(UsageError, match="small_resnet: needs images of 8 px, these have 4"):
+        composed(of=profile(size=4), use=("architecture:small_resnet",))
+
+
+def test_a_wish_that_leaves_no_optimizer_says_what_to_take_back():
+    with pytest.raises(UsageError, match="take back a --without optimizer"):
+        composed(without=("optimizer:sgd", "optimizer:adamw"))
+
+
+def test_without_a_hub_its_weights_are_refused_and_their_nets_train_from_scratch():
+    found = composed(hub=False)
+    assert "hub" in reasons(found)["weights", "resnet18_a1_in1k"]
+    assert param(found, "policy", architecture="resnet18").domain.options == ("scratch",)
+    assert param(found, "weights", architecture="tf_efficientnet_lite0").domain.options == ("efficientnet_lite0",)
+
+
+def test_with_a_hub_every_policy_is_open_and_the_preferred_weights_come_first():
+    found = composed(hub=True)
+    assert param(found, "policy", architecture="resnet18").default == "head_then_all"
+    assert param(found, "weights", architecture="tf_efficientnet_lite0").default == "efficientnet_lite0"
+
+
+def test_can_load_is_asked_about_weights_alone():
+    asked = []
+    compose(profile(), Settings(source="x"), REGISTRY, can_load=lambda spec: not asked.append(spec))
+    assert asked
+    assert all(isinstance(spec, WeightsSpec) for spec in asked)
+
+
+def test_a_pinned_parameter_has_one_value_in_every_sample():
+    found = composed(fixed={"optimizer": "sgd", "optimizer.sgd.lr": 0.25, "augmenter.flip": True})
+    rng = random.Random(0)
+    for values in [found.space.default(), *(found.space.sample(rng) for _ in range(50))]:
+        if values["policy"] != "probe":
+            assert (values["optimizer"], values["optimizer.sgd.lr"], values["augmenter.flip"]) == ("sgd", 0.25, True)
+
+
+def test_a_pinned_value_may_lie_outside_the_domain_that_is_searched():
+    assert composed(fixed={"batch_size": 48}).space.default()["batch_size"] == 48
+
+
+def test_a_whole_number_pins_a_real_parameter():
+    (found,) = param(composed(fixed={"optimizer.sgd.lr": 1}), "optimizer.sgd.lr").domain.options
+    assert (found, type(found)) == (1.0, float)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "says"),
+    [
+        ({"batch_size": "many"}, "batch_size"),
+        ({"batch_size": 32.5}, "is no int"),
+        ({"augmenter.flip": 1}, "is no bool"),
+        ({"optimizer.sgd.lr": "fast"}, "is no float"),
+        ({"optimizer.sgd.lr": True}, "is no float"),
+    ],
+)
+def test_a_pinned_value_of_another_type_is_refused(fixed, says):
+    with pytest.raises(UsageError, match=says):
+        composed(fixed=fixed)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "meant"),
+    [({"batchsize": 32}, "batch_size"), ({"optimizer": "adam"}, "adamw"), ({"optimizer.sgd.rl": 0.1}, "optimizer.sgd.lr")],
+)
+def test_an_unknown_name_that_is_pinned_says_what_was_meant(fixed, meant):
+    with pytest.raises(UnknownName, match=f"Did you mean '{meant}'"):
+        composed(fixed=fixed)
+
+
+def test_pinning_a_refused_component_says_why_it_is_refused():
+    with pytest.raises(UsageError, match="small_resnet cannot be used here: it needs images of 8 px"):
+        composed(of=profile(size=4), fixed={"architecture": "small_resnet"})
+
+
+POLICIES = ("scratch", "probe", "head_then_all", "full")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_policy_can_be_pinned_and_leaves_only_the_nets_that_can_do_it(policy):
+    found = composed(hub=False, fixed={"policy": policy})
+    rng = random.Random(0)
+    for values in [found.space.default(), *(found.space.sample(rng) for _ in range(30))]:
+        assert values["policy"] == policy
+        found.space.validate(values)
+        if policy in ("head_then_all", "full"):
+            assert values["architecture"] == "tf_efficientnet_lite0"
+
+
+def test_a_policy_that_the_pinned_net_cannot_do_is_refused():
+    with pytest.raises(UsageError, match="policy"):
+        composed(hub=False, fixed={"architecture": "resnet18", "policy": "full"})
+
+
+def test_a_whole_number_pins_a_choice_of_real_numbers():
+    found = composed(fixed={"policy.full.start_size": 1})
+    assert param(found, "policy.full.start_size").domain.options == (1.0,)
+
+
+def test_a_number_that_is_none_cannot_be_pinned():
+    with pytest.raises(UsageError, match=r"optimizer\.sgd\.lr"):
+        composed(fixed={"optimizer.sgd.lr": float("nan")})
+
+
+def test_use_of_a_switch_understands_aliases():
+    assert param(composed(use=("augmenter:color",)), "augmenter.colour").domain.options == (True,)
+
+
+@pytest.mark.parametrize("wish", ["use", "without"])
+def test_a_wish_of_an_unknown_kind_says_what_was_meant(wish):
+    with pytest.raises(UnknownName, match="Did you mean 'optimizer'"):
+        composed(**{wish: ("optimiser:sgd",)})
+
+
+def test_pinning_a_refused_switch_says_why_it_is_refused():
+    with pytest.raises(UsageError, match="needs images of 16 px, these have 8"):
+        composed(of=profile(size=8), fixed={"augmenter.zoom": True})
+
+
+def test_a_candidate_carries_the_version_of_every_component_it_names(registry_with, offering):
+    specs = (offer(OptimizerSpec, "lion", version=3), offer(RegularizerSpec, "noise", version=2))
+    found = composed(registry_with(rogue=offering(*specs)), use=("optimizer:lion", "regularizer:noise"))
+    candidate = found.candidate(
+        found.space.complete({"architecture": "tf_efficientnet_lite0", "policy": "full", "augmenter.flip": True})
+    )
+    assert candidate.versions == {
+        "architecture:tf_efficientnet_lite0": 1,
+        "augmenter:flip": 1,
+        "optimizer:lion": 3,
+        "regularizer:noise": 2,
+        "schedule:cosine": 1,
+        "weights:efficientnet_lite0": 1,
+    }
+
+
+def test_what_is_switched_off_needs_no_version():
+    found = composed(use=("architecture:small_resnet",))
+    assert {each.split(":")[0] for each in found.candidate(found.space.default()).versions} == {
+        "architecture",
+        "optimizer",
+        "schedule",
+    }
+
+
+def test_the_linear_probe_of_the_pixels_is_a_baseline_even_if_another_net_is_asked_for():
+    (baseline,) = composed(use=("architecture:small_resnet",)).baselines
+    assert baseline.values == {"architecture": "pixels", "policy": "probe"}
+    assert baseline.versions == {"architecture:pixels": 1}
+
+
+def test_a_baseline_for_other_data_is_none_here(registry_with, offering):
+    spec = offer(ArchitectureSpec, "words", modalities=("text",), features_only=True, is_baseline=True)
+    assert len(composed(registry_with(rogue=offering(spec))).baselines) == 1
+
+
+def test_a_fixed_transform_can_only_be_probed():
+    found = composed(fixed={"architecture": "pixels"})
+    assert found.space.default() == {"architecture": "pixels", "policy": "probe"}
+
+
+def test_small_data_starts_with_small_batches():
+    assert composed(of=profile(train=300)).space.default()["batch_size"] == 32
+    assert composed(of=profile(train=30_000)).space.default()["batch_size"] == 128
+
+
+def test_the_smallest_net_that_learns_is_the_default():
+    assert composed().space.default()["architecture"] == "small_resnet"
+
+
+@given(
+    size=st.integers(8, 600),
+    train=st.integers(2, 100_000),
+    channels=st.sampled_from([1, 3]),
+    hub=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+def test_a_space_contains_all_its_own_samples(size, train, channels, hub, seed):
+    space = composed(of=profile(size, train, channels), hub=hub).space
+    rng = random.Random(seed)
+    for values in (space.default(), space.sample(rng), space.sample(rng)):
+        space.validate(values)
+        if "resolution" in values and values["policy"] == "scratch":
+            assert values["resolution"] <= size
+
+
+def test_a_broken_name_clash_is_not_hidden(registry_with, offering):
+    registry = registry_with(rogue=offering(offer(OptimizerSpec, "sgd")))
+    with pytest.raises(PluginError, match="rogue"):
+        composed(registry)

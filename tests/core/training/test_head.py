@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from seedbed.core.training.head import fit_head
+
+
+def _generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def _digits():
+    pixels, targets = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(targets))
+    features, targets = torch.tensor(pixels[order], dtype=torch.float32), torch.tensor(targets[order])
+    return (features[:1200], targets[:1200]), (features[1200:], targets[1200:])
+
+
+def _log_loss(logits, targets):
+    return float(torch.nn.functional.cross_entropy(logits, targets))
+
+
+def _accuracy(logits, targets):
+    return float((logits.argmax(1) == targets).float().mean())
+
+
+def test_on_digits_it_is_as_good_as_the_best_of_scikit_learns_strengths():
+    (features, targets), (unseen, truth) = _digits()
+    head = fit_head(features, targets, 10, _generator())
+    scaler = StandardScaler().fit(features)
+    losses, accuracies = [], []
+    for strength in (0.01, 0.1, 1.0):
+        model = LogisticRegression(C=strength, max_iter=300).fit(scaler.transform(features), targets)
+        logits = torch.tensor(model.predict_log_proba(scaler.transform(unseen)), dtype=torch.float32)
+        losses.append(_log_loss(logits, truth))
+        accuracies.append(_accuracy(logits, truth))
+    assert _log_loss(head(unseen), truth) < min(losses) + 0.02
+    assert _accuracy(head(unseen), truth) > max(accuracies) - 0.012  # one standard error of 597 rows is 0.008
+
+
+def test_its_weights_act_on_the_original_features():
+    """The scale and offset of a feature are taken into the weights: the logits are what they were."""
+    (features, targets), _ = _digits()
+    features, targets = features[:300, :20], targets[:300]
+    scale, offset = torch.linspace(0.5, 5.0, 20), torch.linspace(-3.0, 3.0, 20)
+    plain = fit_head(features, targets, 10, _generator())
+    moved = fit_head(features * scale + offset, targets, 10, _generator())
+    assert moved.strength == plain.strength
+    assert torch.allclose(moved(features * scale + offset).softmax(1), plain(features).softmax(1), atol=0.02)
+
+
+def test_equal_seeds_give_equal_heads():
+    (features, targets), _ = _digits()
+    one, other = (fit_head(features[:200], targets[:200], 10, _generator(3)) for _ in range(2))
+    assert torch.equal(one.weight, other.weight)
+    assert torch.equal(one.bias, other.bias)
+
+
+def test_constant_features_get_no_weight():
+    (features, targets), (unseen, truth) = _digits()
+    constants = torch.tensor([7.0, 0.0, -1e4])
+    head = fit_head(torch.cat([features, constants.expand(len(features), 3)], 1), targets, 10, _generator())
+    assert torch.equal(head.weight[:, -3:], torch.zeros(10, 3))
+    assert _accuracy(head(torch.cat([unseen, constants.expand(len(unseen), 3)], 1)), truth) > 0.94
+
+
+def test_only_constant_features_give_the_share_of_each_class():
+    targets = torch.tensor([0] * 30 + [1] * 10)
+    head = fit_head(torch.ones(40, 5), targets, 2, _generator())
+    assert head(torch.ones(1, 5)).softmax(1)[0, 0].item() == pytest.approx(0.75, abs=0.01)
+
+
+@pytest.mark.parametrize(("rows", "classes"), [(1, 2), (2, 2), (3, 3), (4, 10)])
+def test_a_handful_of_rows_is_learnt_by_heart(rows, classes):
+    features = torch.randn(rows, 50, generator=_generator())
+    targets = torch.arange(rows) % classes
+    head = fit_head(features, targets, classes, _generator())
+    assert head.weight.shape == (classes, 50)
+    assert torch.isfinite(head.weight).all()
+    assert torch.equal(head(features).argmax(1), targets)
+
+
+def test_more_features_than_rows_and_than_directions_generalise():
+    generator = _generator()
+    targets = torch.arange(240) % 3
+    centres = torch.randn(3, 1500, generator=generator)
+    features = 0.3 * centres[targets] + torch.randn(240, 1500, generator=generator)
+    head = fit_head(features[:120], targets[:120], 3, generator)
+    assert _accuracy(head(features[120:]), targets[120:]) > 0.95
+
+
+def test_noise_alone_gets_a_stiff_head():
+    generator = _generator()
+    features, targets = torch.randn(300, 30, generator=generator), torch.arange(300) % 2
+    head = fit_head(features, targets, 2, generator)
+    unseen = torch.randn(300, 30, generator=generator)
+    assert _log_loss(head(unseen), targets) < 0.78  # guessing has 0.693; an unchecked fit more
+
+
+def test_a_feature_on_another_scale_drowns_no_other():
+    generator = _generator()
+    targets = torch.arange(400) % 2
+    telling = targets[:, None].float() + 0.2 * torch.randn(400, 1, generator=generator)
+    loud = 1e5 * torch.randn(400, 1, generator=generator)
+    head = fit_head(torch.cat([telling, loud], 1), targets, 2, generator)
+    assert _accuracy(head(torch.cat([telling, loud], 1)), targets) > 0.95
+
+
+def test_features_of_inference_mode_and_a_caller_without_gradients_are_fine():
+    with torch.inference_mode():
+        features = torch.randn(60, 4, generator=_generator()) + torch.arange(60)[:, None] % 2 * 4.0
+    with torch.no_grad():
+        head = fit_head(features, torch.arange(60) % 2, 2, _generator())
+    assert not head.weight.requires_grad
+    assert _accuracy(head(features), torch.arange(60) % 2) == 1.0
