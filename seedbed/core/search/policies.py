@@ -16,13 +16,14 @@ class TuneOptions:
     `layer_decay` is the factor on the learning rate for each layer further from the head. Training
     starts at `start_size` times the candidate's resolution and stays there for `start_share` of the
     work (progressive resolution; 1.0 or 0.0 turn it off). `freeze_norm` keeps the batch-norm statistics
-    of the pretraining.
+    of the pretraining: the head was fitted on features made with them, and with those of small batches of
+    other images it begins worse than chance (training loss 12 against 1.0 on 8 classes of emoji).
     """
 
     layer_decay: Annotated[float, Float(0.5, 1.0)] = 0.8
     start_size: Annotated[float, Choice(0.75, 1.0)] = 0.75
     start_share: Annotated[float, Float(0.0, 0.9)] = 0.6
-    freeze_norm: Annotated[bool, Choice(False, True)] = False
+    freeze_norm: Annotated[bool, Choice(False, True)] = True
 
 
 @dataclass(frozen=True, slots=True)

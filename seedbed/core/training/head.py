@@ -40,8 +40,9 @@ def fit_head(features: Tensor, targets: Tensor, outputs: int, generator: torch.G
         features: float32 (N, F). targets: int64 (N,) in [0, outputs).
     """
     mean, std = features.mean(0), features.std(0, correction=0)
-    # A feature that never moves carries nothing, and one that hardly moves only noise.
-    std = torch.where(std > 1e-3 * std.mean() + 1e-12, std, torch.inf)
+    # Dividing by a tiny deviation would blow a feature up that hardly ever moves, and with it any small
+    # difference between these features and those the head will see (another resolution, a trained backbone).
+    std = std.clamp_min(float(0.1 * std.mean()) + 1e-12)
     scaled = (features - mean) / std
     turn = _principal_directions(scaled)
     inputs = scaled @ turn

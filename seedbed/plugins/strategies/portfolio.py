@@ -74,7 +74,7 @@ def _pretrained(space: Space, offered: tuple[Value, ...], profile: Profile) -> I
         "policy": "head_then_all",
         "batch_size": 32,
         "optimizer": "adamw",
-        "optimizer.adamw.lr": 1e-3,
+        "optimizer.adamw.lr": 5e-4,
         "optimizer.adamw.weight_decay": 0.05,
         "schedule": "one_cycle",
         "augmenter.flip": True,

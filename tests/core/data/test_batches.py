@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedbed.core.data.batches import Images, epochs, normalise, resize, to_unit
@@ -26,6 +26,7 @@ def _generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+@settings(deadline=None, max_examples=60)
 @given(rows=st.integers(1, 40), batch_size=st.integers(1, 50), passes=st.integers(1, 6))
 def test_all_batches_are_full_and_no_row_is_seen_twice_more_than_another(rows, batch_size, passes):
     numbers = torch.arange(100, 100 + rows)

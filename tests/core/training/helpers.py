@@ -188,9 +188,7 @@ class Made:
     @property
     def view(self):
         facts = self.profile
-        return View(
-            height=facts.height, width=facts.width, channels=facts.channels, mean=facts.mean, std=facts.std
-        )
+        return View(height=facts.height, width=facts.width, channels=facts.channels, mean=facts.mean, std=facts.std)
 
 
 def make_data(folder, *, rows=90, size=12, channels=1, noise=90):

@@ -1,10 +1,12 @@
+from itertools import pairwise
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedbed.core.training.pace import Pace
 
-_SECONDS = st.floats(1e-3, 5.0)
+_SECONDS = st.floats(0.05, 5.0)
 
 
 def _run(pace, step_seconds, *, every=1, reserved=0.0, limit=100_000):
@@ -19,16 +21,18 @@ def _run(pace, step_seconds, *, every=1, reserved=0.0, limit=100_000):
     return now, seen
 
 
+@settings(deadline=None, max_examples=60)
 @given(max_steps=st.integers(1, 2000))
 def test_without_a_deadline_it_counts_its_steps_and_ends_at_exactly_one(max_steps):
     pace = Pace(max_steps=max_steps)
-    now, seen = _run(pace, lambda _: 1e6, limit=2 * max_steps)
+    _, seen = _run(pace, lambda _: 1e6, limit=2 * max_steps)
     assert pace.progress == 1.0
     assert pace.steps == max_steps
     assert seen[-2] == pytest.approx((max_steps - 1) / max_steps)
     assert pace.taken == [(0, 1 / max_steps)]
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     times=st.lists(_SECONDS, min_size=1, max_size=20),
     deadline=st.floats(0.5, 50.0),
@@ -38,11 +42,12 @@ def test_without_a_deadline_it_counts_its_steps_and_ends_at_exactly_one(max_step
 def test_progress_only_rises_and_ends_at_exactly_one_whatever_the_clock_does(times, deadline, max_steps, reserved):
     pace = Pace(max_steps=max_steps, deadline=deadline)
     _, seen = _run(pace, lambda step: times[step % len(times)], reserved=reserved)
-    assert all(before <= after for before, after in zip(seen, seen[1:], strict=False))
+    assert all(before <= after for before, after in pairwise(seen))
     assert pace.progress == 1.0
     assert pace.steps <= max_steps
 
 
+@settings(deadline=None, max_examples=60)
 @given(times=st.lists(_SECONDS, min_size=1, max_size=20), deadline=st.floats(0.5, 50.0))
 def test_it_passes_its_deadline_by_no_more_than_the_first_step(times, deadline):
     """The first step is taken before anything has been measured; every later one was known to fit."""
@@ -51,6 +56,7 @@ def test_it_passes_its_deadline_by_no_more_than_the_first_step(times, deadline):
     assert now <= max(deadline, times[0]) + 1e-6
 
 
+@settings(deadline=None, max_examples=60)
 @given(step=st.floats(0.02, 0.5), deadline=st.floats(1.0, 60.0), every=st.integers(1, 20))
 def test_it_uses_its_time_with_steady_steps_although_it_plans_only_now_and_then(step, deadline, every):
     pace = Pace(max_steps=10**9, deadline=deadline)
@@ -60,6 +66,7 @@ def test_it_uses_its_time_with_steady_steps_although_it_plans_only_now_and_then(
     assert now >= deadline - 2 * step
 
 
+@settings(deadline=None, max_examples=60)
 @given(step=st.floats(0.01, 0.5), deadline=st.floats(20.0, 100.0), reserved=st.floats(0.0, 10.0))
 def test_it_keeps_the_reserved_seconds_free(step, deadline, reserved):
     pace = Pace(max_steps=10**9, deadline=deadline)
@@ -67,6 +74,7 @@ def test_it_keeps_the_reserved_seconds_free(step, deadline, reserved):
     assert now <= deadline - reserved + 1e-6
 
 
+@settings(deadline=None, max_examples=60)
 @given(times=st.lists(_SECONDS, min_size=1, max_size=20), deadline=st.floats(5.0, 100.0))
 def test_what_it_wrote_down_repeats_the_progress_of_every_step_without_a_clock(times, deadline):
     pace = Pace(max_steps=10**9, deadline=deadline)

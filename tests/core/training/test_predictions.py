@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from seedbed.core.errors import DataError
-from seedbed.core.training.predictions import Predictions, align, bootstrap, load_predictions
 from seedbed.core.specs import NoOptions
+from seedbed.core.training.predictions import Predictions, align, bootstrap, load_predictions
 from seedbed.plugins.metrics import AverageOptions
 from seedbed.plugins.metrics.scores import accuracy, f1
 

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from core.training.helpers import candidate
+
+from seedbed.core.data.decode import ImageForm
+from seedbed.core.data.profile import Profile
+from seedbed.core.data.view import View
+from seedbed.core.errors import DataError
+from seedbed.core.results.bundle import bundle_folder, read_bundle, save_bundle
+from seedbed.core.task import Task
+from seedbed.core.training.member import Component, Member
+
+FORM = ImageForm(height=8, width=8, channels=1)
+PROFILE = Profile(
+    task=Task(modality="image", kind="classification", metric="accuracy", classes=("a", "b")),
+    examples=10,
+    train=6,
+    valid=2,
+    test=2,
+    height=8,
+    width=8,
+    channels=1,
+    mean=(0.5,),
+    std=(0.2,),
+)
+
+
+@pytest.fixture
+def trial(tmp_path):
+    """Make a trial's folder with weights that are nothing but a few bytes."""
+
+    def make(number, weights=None):
+        folder = tmp_path / "trials" / f"{number:04d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "checkpoint.safetensors").write_text(weights or f"weights of {number}")
+        Member(
+            trial=number,
+            candidate=candidate(),
+            view=View(height=8, width=8, channels=1, mean=(0.5,), std=(0.2,)),
+            components=(Component(kind="optimizer", name="sgd", version=1, owner="fakes", owner_version="1.0"),),
+        ).save(folder)
+        return folder
+
+    return make
+
+
+def _save(folder, *trials, weights=None, score=0.9):
+    weights = weights or [1.0] * len(trials)
+    pairs = list(zip(trials, weights, strict=True))
+    return save_bundle(folder, pairs, PROFILE, FORM, score=score, source="photos/")
+
+
+def _contents(folder):
+    """What the bundle says, and the weights it names; raises where it is not whole."""
+    bundle = read_bundle(folder)
+    return {part.member.trial: (folder / part.file).read_text() for part in bundle.parts}
+
+
+def test_a_saved_bundle_reads_back_as_it_was(tmp_path, trial):
+    saved = _save(tmp_path / "best", trial(3), trial(7), weights=[0.75, 0.25])
+    found = read_bundle(tmp_path / "best")
+    assert found == saved
+    assert [part.weight for part in found.parts] == [0.75, 0.25]
+    assert (found.profile, found.form, found.score, found.source) == (PROFILE, FORM, 0.9, "photos/")
+    assert {"python", "torch", "numpy"} <= set(found.versions)
+    assert _contents(tmp_path / "best") == {3: "weights of 3", 7: "weights of 7"}
+
+
+def test_each_component_is_named_once(tmp_path, trial):
+    bundle = _save(tmp_path / "best", trial(3), trial(7))
+    assert [each.name for each in bundle.components] == ["sgd"]
+
+
+def test_it_holds_json_and_safetensors_alone(tmp_path, trial):
+    _save(tmp_path / "best", trial(3))
+    assert {each.suffix for each in (tmp_path / "best").iterdir()} == {".json", ".safetensors"}
+    json.loads((tmp_path / "best" / "bundle.json").read_text())
+
+
+def test_a_new_bundle_leaves_nothing_of_the_old_one(tmp_path, trial):
+    best = tmp_path / "best"
+    _save(best, trial(1), trial(2))
+    _save(best, trial(3))
+    assert _contents(best) == {3: "weights of 3"}
+    assert len(list(best.iterdir())) == 2
+
+
+def test_one_trial_may_stay_in_bundle_after_bundle(tmp_path, trial):
+    best = tmp_path / "best"
+    for others in ((), (2,), (), (3, 4), ()):
+        _save(best, trial(1), *map(trial, others))
+        assert set(_contents(best)) == {1, *others}
+        assert len(list(best.iterdir())) == 2 + len(others)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("history", [0, 1, 2, 3])
+@pytest.mark.parametrize("copies", [0, 1, 2])
+def test_the_old_bundle_is_whole_when_the_process_dies_while_copying(tmp_path, trial, monkeypatch, copies, history):
+    """At every copy, and after any number of earlier deaths: half of a file has been written."""
+    best = tmp_path / "best"
+    _save(best, trial(1), trial(2))
+    before = _contents(best)
+    whole = shutil.copyfile
+
+    def dying(source, target):
+        calls.append(target)
+        if len(calls) > copies:
+            target.write_text("half a fi")
+            raise Killed
+        return whole(source, target)
+
+    for _ in range(history + 1):
+        calls = []
+        monkeypatch.setattr(shutil, "copyfile", dying)
+        with pytest.raises(Killed):
+            _save(best, trial(1, "weights of 1"), trial(2), trial(3))
+        assert _contents(best) == before
+    monkeypatch.undo()
+    _save(best, trial(1))
+    assert _contents(best) == {1: "weights of 1"}
+    assert len(list(best.iterdir())) == 2
+
+
+def test_the_old_bundle_is_whole_until_the_new_one_is_named(tmp_path, trial, monkeypatch):
+    from seedbed.core.results import bundle as module
+
+    best = tmp_path / "best"
+    _save(best, trial(1))
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(module.msgspec.json, "format", _die)
+        _save(best, trial(2))
+    assert _contents(best) == {1: "weights of 1"}
+
+
+def _die(*_):
+    raise Killed
+
+
+def _rewrite(folder, **changes):
+    path = folder / "bundle.json"
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps(found | changes))
+    return found
+
+
+@pytest.mark.parametrize("name", ["../secret.safetensors", "/etc/passwd", "sub/weights.safetensors", "..", ""])
+def test_weights_outside_of_its_folder_are_refused(tmp_path, trial, name):
+    best = tmp_path / "best"
+    _save(best, trial(1))
+    (tmp_path / "secret.safetensors").write_text("x")
+    (best / "sub").mkdir()
+    (best / "sub" / "weights.safetensors").write_text("x")
+    parts = json.loads((best / "bundle.json").read_text())["parts"]
+    _rewrite(best, parts=[parts[0] | {"file": name}])
+    with pytest.raises(DataError, match="names weights that are not beside it"):
+        read_bundle(best)
+
+
+def test_weights_that_are_gone_are_named(tmp_path, trial):
+    best = tmp_path / "best"
+    part = _save(best, trial(1)).parts[0]
+    (best / part.file).unlink()
+    with pytest.raises(DataError, match=rf"not beside it: {part.file}"):
+        read_bundle(best)
+
+
+def test_a_bundle_without_members_is_refused(tmp_path, trial):
+    _save(tmp_path / "best", trial(1))
+    _rewrite(tmp_path / "best", parts=[])
+    with pytest.raises(DataError, match="names weights"):
+        read_bundle(tmp_path / "best")
+
+
+def test_a_newer_format_says_to_upgrade(tmp_path, trial):
+    _save(tmp_path / "best", trial(1))
+    _rewrite(tmp_path / "best", format=2)
+    with pytest.raises(DataError, match=r"has format 2, this version reads up to 1; upgrade seedbed"):
+        read_bundle(tmp_path / "best")
+
+
+def test_a_newer_format_says_to_upgrade_even_where_its_fields_are_others(tmp_path, trial):
+    best = tmp_path / "best"
+    _save(best, trial(1))
+    (best / "bundle.json").write_text('{"format": 2, "members": []}')
+    with pytest.raises(DataError, match=r"has format 2, this version reads up to 1; upgrade seedbed"):
+        read_bundle(best)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}'])
+def test_a_damaged_bundle_is_refused(tmp_path, trial, content):
+    _save(tmp_path / "best", trial(1))
+    (tmp_path / "best" / "bundle.json").write_text(content)
+    with pytest.raises(DataError, match=r"bundle\.json cannot be read"):
+        read_bundle(tmp_path / "best")
+
+
+def test_a_folder_without_a_bundle_says_what_to_give(tmp_path):
+    with pytest.raises(DataError, match=r"holds no bundle .*give the folder of a run, or its best/"):
+        read_bundle(tmp_path)
+
+
+def test_a_trial_without_results_cannot_become_a_bundle(tmp_path, trial):
+    best, broken = tmp_path / "best", trial(2)
+    _save(best, trial(1))
+    (broken / "member.json").unlink()
+    with pytest.raises(DataError, match="this trial's model is lost"):
+        _save(best, broken)
+    assert _contents(best) == {1: "weights of 1"}
+
+
+def test_a_run_and_a_bundle_are_both_found(tmp_path, trial):
+    _save(tmp_path / "best", trial(1))
+    assert bundle_folder(tmp_path) == tmp_path / "best"
+    assert bundle_folder(tmp_path / "best") == tmp_path / "best"
+
+
+def test_a_run_without_a_model_says_how_to_go_on(tmp_path):
+    (tmp_path / "journal.jsonl").write_text("")
+    with pytest.raises(DataError, match=r"has no model yet; .* --resume"):
+        bundle_folder(tmp_path)
+
+
+def test_what_is_neither_run_nor_bundle_is_refused(tmp_path):
+    with pytest.raises(DataError, match="is no run and no bundle; give the folder"):
+        bundle_folder(tmp_path)

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from core.training.helpers import CLASSES, bars, fake_lookup, make_data, run_job, tiny, trial_job
+from PIL import Image
+
+from seedbed.core.data.columns import image_rows
+from seedbed.core.data.dataset import Dataset
+from seedbed.core.data.decode import ImageForm
+from seedbed.core.errors import DataError, PluginError
+from seedbed.core.results.bundle import save_bundle
+from seedbed.core.results.predict import Model
+from seedbed.core.search.candidate import Fidelity
+from seedbed.core.search.events import TrialFinished
+from seedbed.core.specs import ReaderSpec
+from seedbed.core.training.member import load_member
+from seedbed.core.training.predictions import load_predictions
+
+FORM = ImageForm(height=12, width=12, channels=1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_data(tmp_path_factory.mktemp("made"), rows=90)
+
+
+@pytest.fixture(scope="module")
+def trials(made, tmp_path_factory):
+    """Two trained trials, the second one with test-time views if they helped."""
+    folder, found = tmp_path_factory.mktemp("trials"), []
+    for number, values in enumerate(({}, {"augmenter__mirror": True, "architecture__tiny__width": 4})):
+        job = trial_job(made, folder / str(number), trial=number, seed=number, fidelity=Fidelity(epochs=20), **values)
+        assert isinstance(run_job(job)[-1], TrialFinished)
+        found.append(folder / str(number))
+    return found
+
+
+def _bundle(folder, made, trials, weights=(1.0,), form=FORM):
+    save_bundle(folder, list(zip(trials, weights, strict=False)), made.profile, form, score=0.9, source="here")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(made, trials, tmp_path_factory):
+    return _bundle(tmp_path_factory.mktemp("bundle"), made, trials)
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return Model(folder, fake_lookup(), "cpu")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A flat folder of nine pictures, `0.png` to `8.png`."""
+    pixels, _ = bars(9, seed=5)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for row, image in enumerate(pixels):
+        Image.fromarray(image[:, :, 0]).save(folder / f"{row}.png")
+    return folder
+
+
+def test_it_predicts_what_the_trial_stored(made, trials, model):
+    stored = load_predictions(trials[0] / "predictions.npz")
+    found = model.predict_prepared(made.data, stored.rows)
+    assert found.dtype == np.float32
+    assert np.allclose(found, stored.probabilities, atol=1e-6)
+
+
+def test_test_time_views_are_part_of_the_model(made, trials, tmp_path):
+    for views in (True, False):
+        replace(load_member(trials[1]), test_time_views=views).save(trials[1])
+        model = Model(_bundle(tmp_path / str(views), made, trials[1:]), fake_lookup(), "cpu")
+        pixels = made.pixels[made.splits.test]
+        plain, mirrored = model.predict_proba(pixels), model.predict_proba(pixels[:, :, ::-1])
+        assert np.allclose(plain, mirrored, atol=1e-6) == views
+
+
+def test_members_are_averaged_by_their_weights(made, trials, tmp_path):
+    pixels = made.pixels[made.splits.test]
+    one, two = (
+        Model(_bundle(tmp_path / t.name, made, [t]), fake_lookup(), "cpu").predict_proba(pixels) for t in trials
+    )
+    both = Model(_bundle(tmp_path / "both", made, trials, weights=(3.0, 1.0)), fake_lookup(), "cpu")
+    assert np.allclose(both.predict_proba(pixels), 0.75 * one + 0.25 * two, atol=1e-6)
+
+
+def test_classes_come_by_their_names(made, model):
+    pixels, targets = bars(30, seed=9)
+    found = model.predict(pixels)
+    assert set(found) <= set(CLASSES)
+    assert np.mean([CLASSES[target] == name for target, name in zip(targets, found, strict=True)]) > 0.8
+    probabilities = model.predict_proba(pixels)
+    assert probabilities.shape == (30, 3)
+    assert np.allclose(probabilities.sum(1), 1, atol=1e-5)
+
+
+def test_arrays_files_bytes_and_pictures_are_the_same_to_it(model, pictures):
+    files = [pictures / f"{row}.png" for row in range(9)]
+    expected = model.predict_proba(files)
+    images = [Image.open(file) for file in files]
+    arrays = np.stack([np.asarray(each) for each in images])
+    for inputs in (
+        [str(each) for each in files],
+        [each.read_bytes() for each in files],
+        images,
+        arrays,
+        arrays[..., None],
+        arrays / 255,
+        list(arrays),
+    ):
+        assert np.allclose(model.predict_proba(inputs), expected, atol=1e-6)
+
+
+def test_images_of_another_size_or_colour_are_brought_to_the_models_form(model):
+    pixels, _ = bars(9, seed=5)
+    large = np.repeat(np.repeat(pixels, 2, 1), 2, 2)
+    expected = model.predict(pixels)
+    assert model.predict(large) == expected
+    assert model.predict(np.repeat(pixels, 3, axis=3)) == expected
+
+
+def test_an_input_that_cannot_be_read_is_named(model, pictures):
+    (pictures / "3.png").write_text("no picture")
+    with pytest.raises(DataError, match=r"1 of 9 inputs cannot be read; input 3: "):
+        model.predict([pictures / f"{row}.png" for row in range(9)])
+
+
+def test_a_missing_file_is_an_input_that_cannot_be_read(model, pictures):
+    with pytest.raises(DataError, match="input 1: cannot be read"):
+        model.predict([pictures / "0.png", pictures / "none.png"])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ("cat.png", r"\[input\]"),
+        (np.zeros((5, 144)), "reshape them to height and width"),
+        (np.zeros((5, 4, 12, 12)), "an image is"),
+        ([], "give at least one"),
+    ],
+)
+def test_what_is_no_list_of_images_is_refused_with_a_way_out(model, inputs, words):
+    with pytest.raises(DataError, match=words):
+        model.predict(inputs)
+
+
+def test_a_flat_folder_is_predicted_in_the_order_of_its_names(model, pictures):
+    frame = model.predict_frame(str(pictures))
+    assert frame.inputs == [str(pictures / f"{row}.png") for row in range(9)]
+    assert frame.predictions == model.predict(frame.inputs)
+    assert np.allclose(frame.probabilities, model.predict_proba(frame.inputs), atol=1e-6)
+    assert frame.unreadable == {}
+
+
+def test_a_picture_that_cannot_be_read_leaves_its_row_empty(model, pictures):
+    (pictures / "3.png").write_text("no picture")
+    frame = model.predict_frame(str(pictures))
+    assert list(frame.unreadable) == [3]
+    assert frame.predictions[3] == ""
+    assert np.isnan(frame.probabilities[3]).all()
+    assert all(frame.predictions[:3] + frame.predictions[4:])
+    assert np.isfinite(np.delete(frame.probabilities, 3, axis=0)).all()
+
+
+def test_an_address_without_pictures_is_refused(model, tmp_path):
+    with pytest.raises(DataError, match="holds no images"):
+        model.predict_frame(str(tmp_path))
+
+
+class _Memory:
+    """A reader of labelled rows in memory."""
+
+    def __init__(self, images, targets, parts):
+        self.rows = image_rows(images, targets, parts)
+
+    def read(self, source):
+        return Dataset(rows=self.rows, modality="image", source=source, name="memory")
+
+
+def _labelled(folder, targets, parts, files):
+    spec = ReaderSpec(name="memory", summary="Rows in memory.", build="fakes:memory", schemes=("memory",))
+    lookup = fake_lookup().with_((spec, lambda options: _Memory([str(each) for each in files], targets, parts)))
+    return Model(folder, lookup, "cpu")
+
+
+def _files(pictures):
+    return [pictures / f"{row}.png" for row in range(9)]
+
+
+def test_labelled_data_is_scored(folder, pictures):
+    targets = [CLASSES[row % 3] for row in range(9)]
+    found = _labelled(folder, targets, [""] * 9, _files(pictures)).evaluate("memory:rows")
+    right = Model(folder, fake_lookup(), "cpu").predict(_files(pictures))
+    assert found["metrics"] == {
+        "accuracy": pytest.approx(np.mean([a == b for a, b in zip(targets, right, strict=True)]))
+    }
+    assert (found["examples"], found["skipped"]) == (9, 0)
+
+
+def test_only_the_test_part_is_scored_where_there_is_one(folder, pictures):
+    targets, parts = [CLASSES[row % 3] for row in range(9)], ["train"] * 5 + ["test"] * 4
+    assert _labelled(folder, targets, parts, _files(pictures)).evaluate("memory:rows")["examples"] == 4
+
+
+def test_unknown_classes_and_unreadable_pictures_are_counted_as_skipped(folder, pictures):
+    targets = [CLASSES[row % 3] for row in range(9)]
+    targets[0] = "zebra"
+    (pictures / "4.png").write_text("no picture")
+    found = _labelled(folder, targets, [""] * 9, _files(pictures)).evaluate("memory:rows")
+    assert (found["examples"], found["skipped"]) == (7, 2)
+
+
+def test_data_of_other_classes_alone_is_refused(folder, pictures):
+    with pytest.raises(DataError, match="has no readable row of the classes bottom, middle, top"):
+        _labelled(folder, ["zebra"] * 9, [""] * 9, _files(pictures)).evaluate("memory:rows")
+
+
+def test_a_missing_component_says_what_to_install(folder):
+    with pytest.raises(
+        PluginError, match=r"needs the architecture 'tiny' of fakes 1\.0.*`pip install fakes` brings it"
+    ):
+        Model(folder, fake_lookup().without("architecture", "tiny"), "cpu")
+
+
+def test_a_component_whose_meaning_has_changed_is_refused(folder):
+    spec = replace(fake_lookup().get("architecture", "tiny"), version=2)
+    with pytest.raises(PluginError, match=r"version 1 of the architecture 'tiny'.*`pip install fakes==1\.0`"):
+        Model(folder, fake_lookup().with_((spec, tiny)), "cpu")
+
+
+def test_damaged_weights_are_refused_by_name(made, trials, tmp_path):
+    folder = _bundle(tmp_path / "bundle", made, trials)
+    (weights,) = folder.glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-8])
+    with pytest.raises(DataError, match=rf"{weights.name} does not fit its model"):
+        Model(folder, fake_lookup(), "cpu")
+
+
+def test_weights_of_another_model_are_refused(made, trials, tmp_path):
+    folder = _bundle(tmp_path / "bundle", made, trials)
+    (weights,) = folder.glob("*.safetensors")
+    weights.write_bytes((trials[1] / "checkpoint.safetensors").read_bytes())
+    with pytest.raises(DataError, match="does not fit its model"):
+        Model(folder, fake_lookup(), "cpu")
+
+
+def test_loading_and_predicting_leave_the_random_state_alone(folder):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    Model(folder, fake_lookup(), "cpu").predict(bars(3)[0])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_bundle_can_be_moved(folder, tmp_path, model):
+    import shutil
+
+    moved = Path(shutil.copytree(folder, tmp_path / "elsewhere"))
+    pixels, _ = bars(6, seed=2)
+    assert np.array_equal(Model(moved, fake_lookup(), "cpu").predict_proba(pixels), model.predict_proba(pixels))

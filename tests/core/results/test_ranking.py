@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from core.training.helpers import candidate, fake_lookup, make_data
+
+from seedbed.core.results.ranking import rank_run
+from seedbed.core.runfolder import RunFolder
+from seedbed.core.search.candidate import Fidelity
+from seedbed.core.search.events import TrialFailed, TrialFinished, TrialStarted
+from seedbed.core.search.history import History
+from seedbed.core.training.predictions import Predictions
+
+ROWS = 300
+
+
+@pytest.fixture
+def profile(tmp_path):
+    return replace(make_data(tmp_path / "made", rows=36).profile, class_counts=(30, 20, 20), test=1000)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(tmp_path / "run")
+
+
+def _predictions(right, *, seed=0, rows=ROWS, start=0):
+    """Predictions of which a share is right; the rest is wrong, at random places."""
+    rng = np.random.default_rng(seed)
+    targets = np.arange(rows) % 3
+    answers = np.where(rng.random(rows) < right, targets, (targets + 1) % 3)
+    probabilities = np.full((rows, 3), 0.2, dtype=np.float32)
+    probabilities[np.arange(rows), answers] = 0.6
+    return Predictions(np.arange(start, start + rows), targets, probabilities)
+
+
+def _history(folder, results, *, row_seconds=0.001):
+    """A history of trials: predictions of each that finished, None for one that failed."""
+    history = History()
+    for trial, found in enumerate(results):
+        chosen = candidate(batch_size=16 + trial)
+        history.apply(TrialStarted(trial=trial, candidate=chosen, fidelity=Fidelity(epochs=1)))
+        if found is None:
+            history.apply(TrialFailed(trial=trial, error="broken"))
+            continue
+        folder.trial(trial).mkdir(parents=True)
+        found.save(folder.trial(trial) / "predictions.npz")
+        score = float((found.probabilities.argmax(1) == found.targets).mean())
+        history.apply(
+            TrialFinished(trial=trial, score=score, seconds=1.0, epochs=1.0, steps=9, row_seconds=row_seconds)
+        )
+    return history
+
+
+def _rank(history, profile, folder, seconds_left=None):
+    return rank_run(history, profile, folder, fake_lookup(), seed=0, seconds_left=seconds_left)
+
+
+def _order(board):
+    return [row.trial for row in board.rows if row.rank is not None]
+
+
+def test_the_best_trial_wins_and_the_majority_class_is_on_the_board(profile, folder):
+    found = _rank(_history(folder, [_predictions(0.5), _predictions(0.95, seed=1), None]), profile, folder)
+    assert _order(found.board)[0] == 1
+    assert found.board.best.trial == 1
+    assert found.winner.trials == (1,)
+    labels = [row.label for row in found.board.rows] if hasattr(found.board.rows[0], "label") else []
+    assert len(found.board.rows) == 4, labels
+    assert 2 in [row.trial for row in found.board.rows]
+
+
+def test_before_the_first_result_there_is_no_winner(profile, folder):
+    assert _rank(History(), profile, folder).winner is None
+    assert _rank(_history(folder, [None]), profile, folder).winner is None
+
+
+def test_models_that_err_in_different_places_are_averaged(profile, folder):
+    history = _history(folder, [_predictions(0.8, seed=seed) for seed in range(4)])
+    found = _rank(history, profile, folder)
+    assert len(found.winner.trials) > 1
+    assert found.winner.score > found.board.best.score
+    assert sum(found.winner.weights) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("seconds_left", "is_ensemble"), [(None, True), (1000.0, True), (3.0, False), (0.0, False)])
+def test_an_average_that_would_take_too_long_to_test_is_not_considered(profile, folder, seconds_left, is_ensemble):
+    """Each of the members takes 1 s for the 1,000 test rows."""
+    history = _history(folder, [_predictions(0.8, seed=seed) for seed in range(4)])
+    found = _rank(history, profile, folder, seconds_left)
+    assert (len(found.winner.trials) > 1) == is_ensemble
+    assert found.winner.trials[0] in range(4)
+
+
+def test_a_trial_whose_predictions_are_lost_cannot_win(profile, folder):
+    history = _history(folder, [_predictions(0.5), _predictions(0.95, seed=1)])
+    (folder.trial(1) / "predictions.npz").write_bytes(b"damaged")
+    assert _rank(history, profile, folder).winner.trials == (0,)
+
+
+def test_members_without_a_common_row_leave_the_best_alone(profile, folder):
+    history = _history(folder, [_predictions(0.7), _predictions(0.7, seed=1, start=10_000)])
+    found = _rank(history, profile, folder)
+    assert len(found.winner.trials) == 1
