@@ -104,6 +104,7 @@ def test_the_leaderboard_on_disk_is_that_of_the_run(finished):
     assert {row["trial"] for row in board["rows"]} == {-1, 0, 1, 2}
 
 
+@pytest.mark.slow
 def test_two_runs_of_the_same_seed_give_the_same_leaderboard(tmp_path):
     def board(name, **more):
         wide = {"use": ["architecture:blur", "architecture:tiny"], "trials": 2}

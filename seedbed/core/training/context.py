@@ -132,6 +132,7 @@ class Context:
         kept = plain
         self.row_seconds = (self.clock() - began) / len(self.valid_rows)
         if _has_views(augmenters) and self._has_time_for_views():
+            began = self.clock()
             averaged = predict_rows(
                 model,
                 self.images,

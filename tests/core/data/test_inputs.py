@@ -62,9 +62,9 @@ def test_paths_bytes_arrays_and_pictures_can_be_mixed(tmp_path):
     assert all(np.array_equal(each, pixels) for each in found)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK", "YCbCr", "HSV", "F"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16", "CMYK", "YCbCr", "HSV", "F"])
 def test_pictures_of_every_mode_are_taken(mode):
-    picture = Image.fromarray(_pixels()).convert("L" if mode == "I;16" else "RGB").convert(mode)
+    picture = Image.fromarray(_pixels()).convert("L" if mode.startswith("I") else "RGB").convert(mode)
     assert _decoded(dataset_of([picture])).shape == (1, 6, 4, 3)
 
 

@@ -101,14 +101,14 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("history", [0, 1, 2, 3])
+@pytest.mark.parametrize("saves", [1, 2, 3])
 @pytest.mark.parametrize("copies", [0, 1, 2])
-def test_the_old_bundle_is_whole_when_the_process_dies_while_copying(tmp_path, trial, monkeypatch, copies, history):
-    """At every copy, and after any number of earlier deaths: half of a file has been written."""
-    best = tmp_path / "best"
-    _save(best, trial(1), trial(2))
-    before = _contents(best)
-    whole = shutil.copyfile
+def test_the_old_bundle_is_whole_whenever_the_process_dies_while_copying(tmp_path, trial, monkeypatch, copies, saves):
+    """After any number of bundles and of earlier deaths; each leaves half a file behind."""
+    best, trials = tmp_path / "best", [trial(1), trial(2), trial(3)]
+    for _ in range(saves):
+        _save(best, *trials[:2])
+    before, whole = _contents(best), shutil.copyfile
 
     def dying(source, target):
         calls.append(target)
@@ -117,14 +117,13 @@ def test_the_old_bundle_is_whole_when_the_process_dies_while_copying(tmp_path, t
             raise Killed
         return whole(source, target)
 
-    for _ in range(history + 1):
+    for _ in range(3):
         calls = []
-        monkeypatch.setattr(shutil, "copyfile", dying)
-        with pytest.raises(Killed):
-            _save(best, trial(1, "weights of 1"), trial(2), trial(3))
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(shutil, "copyfile", dying)
+            _save(best, *trials)
         assert _contents(best) == before
-    monkeypatch.undo()
-    _save(best, trial(1))
+    _save(best, trials[0])
     assert _contents(best) == {1: "weights of 1"}
     assert len(list(best.iterdir())) == 2
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from core.training.helpers import candidate, fake_lookup, make_data
 
+from seedbed.core.errors import DataError
+from seedbed.core.results.leaderboard import NO_TRIAL
 from seedbed.core.results.ranking import rank_run
 from seedbed.core.runfolder import RunFolder
 from seedbed.core.search.candidate import Fidelity
-from seedbed.core.search.events import TrialFailed, TrialFinished, TrialStarted
+from seedbed.core.search.events import EpochFinished, TrialFailed, TrialFinished, TrialStarted
 from seedbed.core.search.history import History
 from seedbed.core.training.predictions import Predictions
 
@@ -49,6 +51,18 @@ def _history(folder, results, *, row_seconds=0.001):
         found.save(folder.trial(trial) / "predictions.npz")
         score = float((found.probabilities.argmax(1) == found.targets).mean())
         history.apply(
+            EpochFinished(
+                trial=trial,
+                epoch=1.0,
+                progress=1.0,
+                train_loss=0.5,
+                valid_loss=0.5,
+                score=score,
+                seconds=1.0,
+                is_best=True,
+            )
+        )
+        history.apply(
             TrialFinished(trial=trial, score=score, seconds=1.0, epochs=1.0, steps=9, row_seconds=row_seconds)
         )
     return history
@@ -67,9 +81,8 @@ def test_the_best_trial_wins_and_the_majority_class_is_on_the_board(profile, fol
     assert _order(found.board)[0] == 1
     assert found.board.best.trial == 1
     assert found.winner.trials == (1,)
-    labels = [row.label for row in found.board.rows] if hasattr(found.board.rows[0], "label") else []
-    assert len(found.board.rows) == 4, labels
-    assert 2 in [row.trial for row in found.board.rows]
+    assert sorted(row.trial for row in found.board.rows) == [NO_TRIAL, 0, 1, 2]
+    assert {row.role for row in found.board.rows if row.trial == NO_TRIAL} == {"baseline"}
 
 
 def test_before_the_first_result_there_is_no_winner(profile, folder):
@@ -100,7 +113,7 @@ def test_a_trial_whose_predictions_are_lost_cannot_win(profile, folder):
     assert _rank(history, profile, folder).winner.trials == (0,)
 
 
-def test_members_without_a_common_row_leave_the_best_alone(profile, folder):
+def test_trials_of_different_splits_are_not_ranked_against_each_other(profile, folder):
     history = _history(folder, [_predictions(0.7), _predictions(0.7, seed=1, start=10_000)])
-    found = _rank(history, profile, folder)
-    assert len(found.winner.trials) == 1
+    with pytest.raises(DataError, match="share no validation row"):
+        _rank(history, profile, folder)

@@ -5,8 +5,8 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spaces import REGISTRY, composed, offer, param, profile, reasons
 
-from seedbed.core.data.profile import Profile
 from seedbed.core.errors import PluginError, UnknownName, UsageError
 from seedbed.core.search.compose import compose
 from seedbed.core.settings import Settings
@@ -18,54 +18,6 @@ from seedbed.core.specs import (
     Requires,
     WeightsSpec,
 )
-from seedbed.core.task import Task
-from seedbed.registry.registry import open_registry
-
-TASK = Task(modality="image", kind="classification", classes=("a", "b"), metric="accuracy")
-REGISTRY = open_registry(installed=False)
-
-
-def profile(size=32, train=800, channels=3):
-    return Profile(
-        task=TASK,
-        examples=train + 200,
-        train=train,
-        valid=200,
-        test=0,
-        height=size,
-        width=size,
-        channels=channels,
-        mean=(0.5,) * channels,
-        std=(0.5,) * channels,
-        class_counts=(train // 2, train - train // 2),
-    )
-
-
-def composed(registry=REGISTRY, *, of=None, hub=True, **settings):
-    return compose(
-        of or profile(),
-        Settings(source="somewhere", **settings),
-        registry,
-        can_load=lambda spec: hub or spec.source != "hub",
-    )
-
-
-def reasons(composition):
-    return {(each.kind, each.name): each.reason for each in composition.refusals}
-
-
-def param(composition, name, **parents):
-    """The parameter of this name that is active under these choices."""
-    (found,) = [
-        each
-        for each in composition.space.params
-        if each.name == name and all(parents.get(c.parent) in c.values for c in each.when if c.parent in parents)
-    ]
-    return found
-
-
-def offer(cls, name, **more):
-    return cls(name=name, summary="A fake.", build="nowhere:nothing", **more)
 
 
 @pytest.mark.parametrize(
@@ -158,81 +110,6 @@ def test_can_load_is_asked_about_weights_alone():
     assert all(isinstance(spec, WeightsSpec) for spec in asked)
 
 
-def test_a_pinned_parameter_has_one_value_in_every_sample():
-    found = composed(fixed={"optimizer": "sgd", "optimizer.sgd.lr": 0.25, "augmenter.flip": True})
-    rng = random.Random(0)
-    for values in [found.space.default(), *(found.space.sample(rng) for _ in range(50))]:
-        if values["policy"] != "probe":
-            assert (values["optimizer"], values["optimizer.sgd.lr"], values["augmenter.flip"]) == ("sgd", 0.25, True)
-
-
-def test_a_pinned_value_may_lie_outside_the_domain_that_is_searched():
-    assert composed(fixed={"batch_size": 48}).space.default()["batch_size"] == 48
-
-
-def test_a_whole_number_pins_a_real_parameter():
-    (found,) = param(composed(fixed={"optimizer.sgd.lr": 1}), "optimizer.sgd.lr").domain.options
-    assert (found, type(found)) == (1.0, float)
-
-
-@pytest.mark.parametrize(
-    ("fixed", "says"),
-    [
-        ({"batch_size": "many"}, "batch_size"),
-        ({"batch_size": 32.5}, "is no int"),
-        ({"augmenter.flip": 1}, "is no bool"),
-        ({"optimizer.sgd.lr": "fast"}, "is no float"),
-        ({"optimizer.sgd.lr": True}, "is no float"),
-    ],
-)
-def test_a_pinned_value_of_another_type_is_refused(fixed, says):
-    with pytest.raises(UsageError, match=says):
-        composed(fixed=fixed)
-
-
-@pytest.mark.parametrize(
-    ("fixed", "meant"),
-    [({"batchsize": 32}, "batch_size"), ({"optimizer": "adam"}, "adamw"), ({"optimizer.sgd.rl": 0.1}, "optimizer.sgd.lr")],
-)
-def test_an_unknown_name_that_is_pinned_says_what_was_meant(fixed, meant):
-    with pytest.raises(UnknownName, match=f"Did you mean '{meant}'"):
-        composed(fixed=fixed)
-
-
-def test_pinning_a_refused_component_says_why_it_is_refused():
-    with pytest.raises(UsageError, match="small_resnet cannot be used here: it needs images of 8 px"):
-        composed(of=profile(size=4), fixed={"architecture": "small_resnet"})
-
-
-POLICIES = ("scratch", "probe", "head_then_all", "full")
-
-
-@pytest.mark.parametrize("policy", POLICIES)
-def test_a_policy_can_be_pinned_and_leaves_only_the_nets_that_can_do_it(policy):
-    found = composed(hub=False, fixed={"policy": policy})
-    rng = random.Random(0)
-    for values in [found.space.default(), *(found.space.sample(rng) for _ in range(30))]:
-        assert values["policy"] == policy
-        found.space.validate(values)
-        if policy in ("head_then_all", "full"):
-            assert values["architecture"] == "tf_efficientnet_lite0"
-
-
-def test_a_policy_that_the_pinned_net_cannot_do_is_refused():
-    with pytest.raises(UsageError, match="policy"):
-        composed(hub=False, fixed={"architecture": "resnet18", "policy": "full"})
-
-
-def test_a_whole_number_pins_a_choice_of_real_numbers():
-    found = composed(fixed={"policy.full.start_size": 1})
-    assert param(found, "policy.full.start_size").domain.options == (1.0,)
-
-
-def test_a_number_that_is_none_cannot_be_pinned():
-    with pytest.raises(UsageError, match=r"optimizer\.sgd\.lr"):
-        composed(fixed={"optimizer.sgd.lr": float("nan")})
-
-
 def test_use_of_a_switch_understands_aliases():
     assert param(composed(use=("augmenter:color",)), "augmenter.colour").domain.options == (True,)
 
@@ -241,11 +118,6 @@ def test_use_of_a_switch_understands_aliases():
 def test_a_wish_of_an_unknown_kind_says_what_was_meant(wish):
     with pytest.raises(UnknownName, match="Did you mean 'optimizer'"):
         composed(**{wish: ("optimiser:sgd",)})
-
-
-def test_pinning_a_refused_switch_says_why_it_is_refused():
-    with pytest.raises(UsageError, match="needs images of 16 px, these have 8"):
-        composed(of=profile(size=8), fixed={"augmenter.zoom": True})
 
 
 def test_a_candidate_carries_the_version_of_every_component_it_names(registry_with, offering):

@@ -33,7 +33,7 @@ def register_architectures() -> Iterator[ArchitectureSpec]:
 def register_strategies() -> Iterator[StrategySpec]:
     yield StrategySpec(
         name="quick",
-        summary="Every architecture once, by name, for two epochs; then other sizes of blur and of batches.",
+        summary="Every architecture once, by name, for a few epochs; then other sizes of blur and of batches.",
         build=f"{__name__}:Quick",
     )
 
@@ -54,7 +54,10 @@ class Quick:
             return None
         points = (values for values in self._points if not history.tried(values))
         values = next(points, None)
-        return None if values is None else Proposal(candidate=Candidate(values), fidelity=Fidelity(epochs=2))
+        if values is None:
+            return None
+        epochs = 10 if values["architecture"] == "example_convnet" else 2
+        return Proposal(candidate=Candidate(values), fidelity=Fidelity(epochs=epochs))
 
     def should_stop(self, trial, history):
         return False
@@ -71,6 +74,8 @@ def blur(options: BlurOptions, profile):
 def tiny(options: NoOptions, profile):
     from torch import nn
 
-    model = nn.Sequential(nn.Conv2d(profile.channels, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten())
+    model = nn.Sequential(
+        nn.Conv2d(profile.channels, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten()
+    )
     model.num_features = 128
     return model
