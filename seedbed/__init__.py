@@ -15,11 +15,13 @@ _HOMES = {
     "AugmenterSpec": "seedbed.core.specs",
     "AutoML": "seedbed.api",
     "BackendSpec": "seedbed.core.specs",
+    "Candidate": "seedbed.core.search.candidate",
     "CheckSpec": "seedbed.core.specs",
     "Choice": "seedbed.core.space",
     "Dataset": "seedbed.core.data.dataset",
     "ExitCode": "seedbed.core.errors",
     "ExporterSpec": "seedbed.core.specs",
+    "Fidelity": "seedbed.core.search.candidate",
     "Finding": "seedbed.core.data.profile",
     "Float": "seedbed.core.space",
     "Int": "seedbed.core.space",
@@ -29,6 +31,7 @@ _HOMES = {
     "NoOptions": "seedbed.core.specs",
     "OptimizerSpec": "seedbed.core.specs",
     "Profile": "seedbed.core.data.profile",
+    "Proposal": "seedbed.core.search.candidate",
     "ReaderSpec": "seedbed.core.specs",
     "Regularizer": "seedbed.core.protocols",
     "RegularizerSpec": "seedbed.core.specs",
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from seedbed.core.errors import ExitCode, SeedbedError
     from seedbed.core.protocols import Regularizer
     from seedbed.core.results.predict import Model
+    from seedbed.core.search.candidate import Candidate, Fidelity, Proposal
     from seedbed.core.space import Choice, Float, Int
     from seedbed.core.specs import (
         ArchitectureSpec,
@@ -79,11 +83,13 @@ __all__ = [
     "AugmenterSpec",
     "AutoML",
     "BackendSpec",
+    "Candidate",
     "CheckSpec",
     "Choice",
     "Dataset",
     "ExitCode",
     "ExporterSpec",
+    "Fidelity",
     "Finding",
     "Float",
     "Int",
@@ -93,6 +99,7 @@ __all__ = [
     "NoOptions",
     "OptimizerSpec",
     "Profile",
+    "Proposal",
     "ReaderSpec",
     "Regularizer",
     "RegularizerSpec",

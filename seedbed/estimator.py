@@ -55,6 +55,17 @@ class AutoML:
         """Return the options by name."""
         return {name: getattr(self, name) for name in _OPTIONS}
 
+    def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - scikit-learn's own type
+        """Tell scikit-learn's tools that this is a classifier, of images."""
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+            input_tags=InputTags(two_d_array=False, three_d_array=True),
+        )
+
     def set_params(self, **params: Any) -> AutoML:  # noqa: ANN401 - as scikit-learn's
         """Change options by name.
 

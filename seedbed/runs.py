@@ -90,7 +90,8 @@ class Handle:
 
     def cancel(self) -> None:
         """Ask the run to end now and keep the best so far; `result` then returns within seconds."""
-        self._cancelled.set()
+        if not self._done.is_set():
+            self._cancelled.set()
 
     def result(self, timeout: float | None = None) -> Run:
         """Wait for the run's end.

@@ -49,10 +49,10 @@ TORCH = (
 )
 FLOORS = (
     ("errors", "specs", "space", "task", "settings", "protocols", "network"),
-    ("data", "runfolder"),
+    ("data",),
     ("search",),
     ("training",),
-    ("results",),
+    ("results", "runfolder"),
     ("session", "engine", "work"),
 )
 

@@ -25,9 +25,10 @@ from seedbed.core.runfolder import RunFolder
 from seedbed.core.search.candidate import EvaluationJob
 from seedbed.core.search.compose import Composition, compose
 from seedbed.core.search.events import (
-    TERMINAL,
+    BundleEvaluated,
     BundleSaved,
     DataDescribed,
+    EvaluationFailed,
     FindingMade,
     RunFinished,
     StageEntered,
@@ -80,7 +81,7 @@ class _Steps:
         self.folder, self.place = session.folder, session.place
         self.backend, self.budget = session.backend, session.budget
         self.chronicle, self.history = session.chronicle, session.history
-        self.network = session.network
+        self.network, self.lookup = session.network, session.lookup
 
     def _enter(self, stage: str, detail: str = "") -> None:
         if self.request.cancelled() and not self.history.scored:
@@ -96,7 +97,7 @@ class _Steps:
             )
         if self.request.dataset is not None:
             return self.request.dataset
-        return read_parts(self.settings.source, self.settings.test, self.request.lookup)
+        return read_parts(self.settings.source, self.settings.test, self.lookup)
 
     def prepare(self, dataset: Dataset) -> Prepared:
         """Decode everything once; what an earlier run decoded is only opened."""
@@ -131,11 +132,11 @@ class _Steps:
         if self.history.profile is not None:
             return self.history.profile
         profile = describe(prepared, splits, self._task(splits.classes))
-        findings = [*dataset.findings, *splits.findings, *run_checks(dataset, prepared, self.request.lookup)]
+        findings = [*dataset.findings, *splits.findings, *run_checks(dataset, prepared, self.lookup)]
         self.folder.save_facts(profile, findings)
-        self.chronicle.record(DataDescribed(profile=profile))
         for finding in findings:
             self.chronicle.record(FindingMade(finding=finding))
+        self.chronicle.record(DataDescribed(profile=profile))  # the last: a run that goes on takes it for a sign of all
         return profile
 
     def _task(self, classes: tuple[str, ...]) -> Task:
@@ -173,7 +174,7 @@ class _Steps:
             nonlocal kept
             trial = self.history.trials[number]
             if (worth := profile.task.worth(trial.score)) > kept or trial.result is not None:
-                for finding in diagnose(trial, self.request.lookup) if trial.result is not None else ():
+                for finding in diagnose(trial, self.lookup) if trial.result is not None else ():
                     self.chronicle.record(FindingMade(finding=finding, trial=number))
             if worth > kept:
                 self._save({number: 1.0}, prepared, profile, trial.score)
@@ -227,7 +228,9 @@ class _Steps:
         if winner is None:
             self._give_up()
             return
-        before = self.history.bundle
+        before, left = self.history.bundle, self.budget.remaining(self.history, self.chronicle.now()).seconds
+        if before is not None and len(before.trials) > 1 and left == 0 and self.history.evaluation is not None:
+            return  # resumed when all was done: the ensemble and its test score stay
         if before is None or before.trials != winner.trials or before.score != winner.score:
             self._save(dict(zip(winner.trials, winner.weights, strict=True)), prepared, profile, winner.score)
 
@@ -256,7 +259,7 @@ class _Steps:
         if not profile.test or self.request.cancelled():
             return
         left = math.inf if self.budget.seconds is None else self.budget.seconds - self.chronicle.now()
-        if left <= 0:
+        if left <= 0 or not self.backend.free_slots():  # none, where a trial that ignored its limit holds it
             return
         self.backend.submit(
             EvaluationJob(
@@ -275,7 +278,7 @@ class _Steps:
         while not self.backend.idle():
             for event in self.backend.poll(0.1):
                 self.chronicle.record(event)
-                if isinstance(event, TERMINAL):
+                if isinstance(event, BundleEvaluated | EvaluationFailed):
                     return
             if self.request.cancelled():
                 return

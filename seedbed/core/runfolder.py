@@ -14,7 +14,9 @@ from pathlib import Path
 
 from seedbed.core.data.profile import Finding, Profile
 from seedbed.core.errors import DataError, UsageError
+from seedbed.core.search.journal import writer
 from seedbed.core.settings import Settings
+from seedbed.core.space import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ def open_folder(path: Path, *, resume: bool, overwrite: bool) -> RunFolder:
             if not path.is_dir() or not folder.is_run:
                 raise UsageError(f"{path} is not empty and holds no run; give another --out.")
             if overwrite:
+                if (process := writer(folder.journal)) is not None:
+                    raise UsageError(f"Process {process} is still writing to {path}; end it, or give another --out.")
                 shutil.rmtree(path)
             elif not resume:
                 raise UsageError(f"{path} holds a run; go on with it (--resume), or replace it (--overwrite).")
@@ -109,7 +113,8 @@ def save_provenance(folder: RunFolder, settings: Settings, version: str) -> None
         "settings": asdict(settings),
     }
     (folder.path / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-    (folder.path / "config.toml").write_text(_as_toml(settings), encoding="utf-8")
+    # A path may hold bytes that are no UTF-8; config.toml is then for reading only, but the run goes on.
+    (folder.path / "config.toml").write_text(_as_toml(settings), encoding="utf-8", errors="backslashreplace")
     installed = sorted({f"{each.name}=={each.version}" for each in distributions() if each.name}, key=str.lower)
     (folder.path / "environment.txt").write_text("\n".join(installed) + "\n", encoding="utf-8")
 
@@ -118,7 +123,7 @@ def _as_toml(settings: Settings) -> str:
     """Return the options that were given, under the names of the command line."""
     given = asdict(settings)
     options = {
-        "time": None if settings.seconds is None else f"{settings.seconds:g}s",
+        "time": None if settings.seconds is None else f"{settings.seconds:.3f}s",
         "set": given.pop("fixed"),
     }
     options |= {key: value for key, value in given.items() if key not in ("source", "seconds")}
@@ -126,8 +131,13 @@ def _as_toml(settings: Settings) -> str:
     for key, value in sorted(options.items()):
         if value not in (None, (), {}, 0, False) or key == "seed":
             # Strings, numbers, booleans and lists are written alike in TOML and JSON; tables are not.
-            text = json.dumps(list(value) if isinstance(value, tuple) else value)
+            text = _toml(list(value) if isinstance(value, tuple) else value)
             if isinstance(value, dict):
-                text = "{" + ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in value.items()) + "}"
+                text = "{" + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + "}"
             lines.append(f"{key} = {text}")
     return "\n".join(lines) + "\n"
+
+
+def _toml(value: Value | list[str]) -> str:
+    # TOML knows no surrogate pairs, as JSON writes characters beyond 16 bits, and no bare DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

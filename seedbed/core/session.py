@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from seedbed.core.data.dataset import Dataset
 from seedbed.core.errors import UsageError
 from seedbed.core.network import Network
-from seedbed.core.protocols import Backend, Lookup, Monitor, Workplace
+from seedbed.core.protocols import Backend, Lookup, Monitor, Owner, Workplace
 from seedbed.core.runfolder import choose_folder, open_folder, save_provenance
 from seedbed.core.search.budget import Budget, reserve_for
 from seedbed.core.search.chronicle import Chronicle
@@ -20,6 +21,7 @@ from seedbed.core.search.events import RunStarted, TrialStopped
 from seedbed.core.search.history import History
 from seedbed.core.search.journal import Journal, read
 from seedbed.core.settings import Settings
+from seedbed.core.specs import Spec
 
 _TRIALS = 10  # where neither a time nor a number of trials was given
 
@@ -46,12 +48,37 @@ class Request:
     version: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """A lookup without the components that the user left out."""
+
+    lookup: Lookup
+    without: frozenset[str]
+
+    def all(self, kind: str) -> Sequence[Spec]:
+        """Return the components of a kind that are left."""
+        return [spec for spec in self.lookup.all(kind) if f"{kind}:{spec.name}" not in self.without]
+
+    def get(self, kind: str, name: str) -> Spec:
+        """Return one component; naming it wins over leaving it out."""
+        return self.lookup.get(kind, name)
+
+    def load(self, spec: Spec) -> Callable[..., Any]:
+        """Return the code behind a spec."""
+        return self.lookup.load(spec)
+
+    def owner(self, kind: str, name: str) -> Owner:
+        """Return who registered a component."""
+        return self.lookup.owner(kind, name)
+
+
 class Session(AbstractContextManager["Session"]):
     """Folder, backend, journal and clock of one run, open for as long as it lasts."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.settings = request.settings
+        self.lookup: Lookup = Narrowed(request.lookup, frozenset(request.settings.without))
         self.network = Network(offline=request.settings.offline)
         self._stack = ExitStack()
 
@@ -63,9 +90,19 @@ class Session(AbstractContextManager["Session"]):
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
+        if exc[0] is not None and not self.request.resume and not self.history.trials:
+            # Nothing came of it, and the reason is being told: an empty run would only be in the way of the next.
+            shutil.rmtree(self.folder.path, ignore_errors=True)
 
     def _open(self) -> None:
         request, settings = self.request, self.settings
+        for kind, chosen in (
+            ("backend", settings.backend),
+            ("strategy", settings.strategy),
+            ("metric", settings.metric),
+        ):
+            if chosen is not None:  # a misspelt one is told before a folder is made
+                request.lookup.get(kind, chosen)
         name = Path(settings.source.rpartition(":")[2] or settings.source).name
         self.folder = open_folder(choose_folder(request.out, name), resume=request.resume, overwrite=request.overwrite)
         events = read(self.folder.journal) if request.resume else []
@@ -104,6 +141,12 @@ class Session(AbstractContextManager["Session"]):
         if before is not None and (before.source, before.seed) != (settings.source, settings.seed):
             raise UsageError(
                 f"{self.folder.path} was begun with {before.source} and seed {before.seed}; "
+                "resume it with the same, or begin another run in another --out."
+            )
+        described = self.history.profile
+        if described is not None and settings.metric not in (None, described.task.metric):
+            raise UsageError(
+                f"{self.folder.path} was begun with the metric {described.task.metric}; "
                 "resume it with the same, or begin another run in another --out."
             )
         self.chronicle.record(

@@ -11,6 +11,7 @@ from seedbed.core import runfolder
 from seedbed.core.data.profile import Finding, Profile
 from seedbed.core.errors import DataError, UsageError
 from seedbed.core.runfolder import RunFolder, choose_folder, open_folder, save_provenance
+from seedbed.core.search.journal import Journal
 from seedbed.core.settings import Settings, parse_duration
 from seedbed.core.task import Task
 
@@ -59,6 +60,14 @@ def test_a_run_is_not_replaced_unless_that_is_asked_for(tmp_path):
 def test_overwriting_begins_with_an_empty_folder(tmp_path):
     folder = open_folder(make_run(tmp_path / "run"), resume=False, overwrite=True)
     assert [each.name for each in folder.path.iterdir()] == ["trials"]
+
+
+def test_a_run_that_is_still_being_written_is_not_replaced(tmp_path):
+    path = make_run(tmp_path / "run")
+    (path / "journal.jsonl").unlink()
+    with Journal(path / "journal.jsonl"), pytest.raises(UsageError, match="still writing"):
+        open_folder(path, resume=False, overwrite=True)
+    assert path.is_dir()
 
 
 def test_resuming_leaves_everything_where_it_is(tmp_path):

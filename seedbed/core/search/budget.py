@@ -42,13 +42,14 @@ class Budget:
 
 
 def count_trials(history: History) -> int:
-    """Count the candidates that were tried: those that failed too, baselines not.
+    """Count the candidates that were tried: those that failed too, baselines not, nor what the run's end cut short.
 
     A stopped trial whose candidate began again later, to go further, is one try together with it.
     """
     last = {trial.candidate.fingerprint: trial.number for trial in history}
     return sum(
         trial.role == "candidate"
+        and not trial.resumable
         and not (trial.status == "stopped" and last[trial.candidate.fingerprint] > trial.number)
         for trial in history
     )

@@ -28,7 +28,7 @@ class Chronicle:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin, or go on with `history`; `began` is the Unix time from which this session counts."""
-        self.history = history or History()
+        self.history = History() if history is None else history  # one without trials is falsy
         self._journal = journal
         self._monitors = monitors
         self._clock = clock

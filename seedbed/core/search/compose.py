@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -17,7 +18,6 @@ from seedbed.core.settings import Settings
 from seedbed.core.space import (
     Choice,
     Condition,
-    Float,
     Param,
     Space,
     Value,
@@ -26,7 +26,7 @@ from seedbed.core.space import (
     pick_any,
     pick_one,
 )
-from seedbed.core.specs import ArchitectureSpec, AugmenterSpec, Spec, WeightsSpec
+from seedbed.core.specs import KINDS, ArchitectureSpec, AugmenterSpec, Spec, WeightsSpec
 
 _SEARCHED = ("architecture", "weights", "optimizer", "schedule", "augmenter", "regularizer")
 _PRETRAINED = tuple(each.name for each in POLICIES.values() if each.pretrained)
@@ -67,10 +67,11 @@ def compose(
         UnknownName: the settings name a component or parameter that does not exist.
         UsageError: the settings leave nothing to try.
     """
+    use, without = _resolve(settings.use, lookup), _resolve(settings.without, lookup)
     refusals: list[ComponentRefused] = []
     offered: dict[str, list[Spec]] = {}
     for kind in _SEARCHED:
-        wished = _wishes(kind, settings, lookup)
+        wished = _wishes(kind, use[kind], without[kind])
         offered[kind] = []
         for spec in lookup.all(kind):
             reason = wished(spec) or _unmet(spec, profile) or _no_weights(spec, can_load)
@@ -78,10 +79,12 @@ def compose(
                 offered[kind].append(spec)
             else:
                 refusals.append(ComponentRefused(kind=kind, name=spec.name, reason=reason))
+    if (policy := settings.fixed.get("policy")) is not None:
+        refusals += _drop_unable(offered, policy)
     if not offered["architecture"]:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in refusals if each.kind == "architecture")
         raise UsageError(f"No architecture is left to try ({reasons}).")
-    space = _pin(Space(tuple(_params(offered, profile, settings))), settings.fixed, refusals)
+    space = _pin(Space(tuple(_params(offered, profile, use))), settings.fixed, refusals)
     composition = Composition(
         space=space,
         baselines=(),
@@ -91,10 +94,23 @@ def compose(
     return replace(composition, baselines=tuple(_baselines(composition, lookup, profile)))
 
 
-def _wishes(kind: str, settings: Settings, lookup: Lookup) -> Callable[[Spec], str | None]:
+def _resolve(wishes: Sequence[str], lookup: Lookup) -> dict[str, frozenset[str]]:
+    """Return the names that the user gave, by kind; aliases become names.
+
+    Raises:
+        UnknownName: there is no such kind, or no such component.
+    """
+    found: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    for wish in wishes:
+        kind, _, name = wish.partition(":")
+        if kind not in KINDS:
+            raise UnknownName("kind", kind, KINDS)
+        found[kind].add(lookup.get(kind, name).name)
+    return {kind: frozenset(names) for kind, names in found.items()}
+
+
+def _wishes(kind: str, use: frozenset[str], without: frozenset[str]) -> Callable[[Spec], str | None]:
     """Return what says why the user does not want a component, None where he does."""
-    use = {lookup.get(kind, name).name for name in _named(kind, settings.use)}
-    without = {lookup.get(kind, name).name for name in _named(kind, settings.without)}
 
     def wished(spec: Spec) -> str | None:
         if spec.name in without:
@@ -106,8 +122,28 @@ def _wishes(kind: str, settings: Settings, lookup: Lookup) -> Callable[[Spec], s
     return wished
 
 
-def _named(kind: str, wishes: Sequence[str]) -> list[str]:
-    return [name for wish in wishes for k, name in [wish.split(":")] if k == kind]
+def _drop_unable(offered: dict[str, list[Spec]], policy: Value) -> list[ComponentRefused]:
+    """Take away the architectures that cannot be trained by the policy that the user pinned."""
+    if policy not in POLICIES:
+        raise UnknownName("policy", str(policy), POLICIES)
+    architectures = cast(list[ArchitectureSpec], offered["architecture"])
+    unable = [each for each in architectures if policy not in _policies(each, offered["weights"])]
+    offered["architecture"] = [each for each in architectures if each not in unable]
+    reason = f"cannot be trained by policy={policy} here"
+    return [ComponentRefused(kind="architecture", name=each.name, reason=reason) for each in unable]
+
+
+def _policies(spec: ArchitectureSpec, weights: Sequence[Spec]) -> tuple[str, ...]:
+    if spec.features_only:
+        return ("probe",)
+    return (*_PRETRAINED, "scratch") if _usable(spec, weights) else ("scratch",)
+
+
+def _usable(spec: ArchitectureSpec, weights: Sequence[Spec]) -> list[str]:
+    """Return the weights for an architecture: those it prefers, in its order, then what others offer for it."""
+    preferred = [name for name in spec.weights if any(name == each.name for each in weights)]
+    others = [each.name for each in cast(Sequence[WeightsSpec], weights) if each.architecture == spec.name]
+    return [*preferred, *(name for name in others if name not in preferred)]
 
 
 def _unmet(spec: Spec, profile: Profile) -> str | None:
@@ -136,7 +172,7 @@ def _no_weights(spec: Spec, can_load: Callable[[WeightsSpec], bool]) -> str | No
     return None
 
 
-def _params(offered: Mapping[str, list[Spec]], profile: Profile, settings: Settings) -> Iterator[Param]:
+def _params(offered: Mapping[str, list[Spec]], profile: Profile, use: Mapping[str, frozenset[str]]) -> Iterator[Param]:
     architectures = cast(list[ArchitectureSpec], offered["architecture"])
     trainable = [each for each in architectures if not each.features_only]
     first = min(trainable or architectures, key=lambda each: each.parameters)
@@ -152,9 +188,8 @@ def _params(offered: Mapping[str, list[Spec]], profile: Profile, settings: Setti
             raise UsageError(f"No {slot} is left to try; take back a --without {slot}:NAME.")
         yield from pick_one(slot, _entries(offered[slot]), offered[slot][0].name, (_TRAINS,))
     for slot in ("augmenter", "regularizer"):
-        always = frozenset(_named(slot, settings.use))
-        for param in pick_any(slot, _entries(offered[slot]), always, (_TRAINS,)):
-            switched = param.name.removeprefix(f"{slot}.") in always
+        for param in pick_any(slot, _entries(offered[slot]), use[slot], (_TRAINS,)):
+            switched = param.name.removeprefix(f"{slot}.") in use[slot]
             yield replace(param, domain=Choice(True)) if switched else param
 
 
@@ -164,7 +199,7 @@ def _policy_params(spec: ArchitectureSpec, weights: Sequence[Spec], profile: Pro
     if spec.features_only:
         yield Param("policy", Choice("probe"), "probe", (here,))
         return
-    usable = [name for name in spec.weights if any(name == each.name for each in weights)]
+    usable = _usable(spec, weights)
     native = (*(r for r in _RESOLUTIONS if r < profile.size), profile.size)
     start = max(r for r in native if r <= 64 or r == native[0])  # beyond 64 px scratch training crawls
     scratch = (here, Condition("policy", ("scratch",)))
@@ -187,8 +222,13 @@ def _entries(specs: Iterable[Spec]) -> list[tuple[str, type]]:
 def _pin(space: Space, fixed: Mapping[str, Value], refusals: Sequence[ComponentRefused]) -> Space:
     """Narrow the parameters that the user has set to the one value given, whatever their domain was."""
     names = {param.name for param in space.params}
-    for name in fixed:
+    for name, value in fixed.items():
         if name not in names:
+            slot, _, rest = name.partition(".")
+            wanted = rest.partition(".")[0] or value
+            for each in refusals:
+                if (each.kind, each.name) == (slot, wanted):
+                    raise UsageError(f"{name} cannot be set here: {slot}:{wanted} {each.reason}.")
             raise UnknownName("parameter", name, names, hint="`--set` takes names of the search space.")
     pinned = []
     for param in space.params:
@@ -201,8 +241,10 @@ def _pin(space: Space, fixed: Mapping[str, Value], refusals: Sequence[ComponentR
 
 def _fitting(param: Param, value: Value, refusals: Sequence[ComponentRefused]) -> Value:
     """Return the value in the type that the parameter's default has."""
-    if isinstance(param.domain, Float) and isinstance(value, int) and not isinstance(value, bool):
+    if type(param.default) is float and type(value) is int:
         return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{param.name}={value} is no number to train with; give one like {param.default!r}.")
     if isinstance(param.domain, Choice) and isinstance(value, str) and value not in param.domain:
         reason = next((each.reason for each in refusals if (each.kind, each.name) == (param.name, value)), None)
         if reason is not None:

@@ -66,6 +66,11 @@ class Journal:
             self._lock.unlink(missing_ok=True)
 
 
+def writer(path: Path) -> int | None:
+    """Return the process that is writing this journal, None if there is none."""
+    return _owner(path.with_name("journal.lock"))
+
+
 def read(path: Path) -> list[Event]:
     """Return all events of a journal; a last line that its writer died over is left out.
 

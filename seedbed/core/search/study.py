@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import random
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from seedbed.core.data.profile import Profile
+from seedbed.core.data.profile import Finding, Profile
 from seedbed.core.protocols import Backend, Strategy
 from seedbed.core.search.budget import Budget
 from seedbed.core.search.candidate import Fidelity, Proposal, TrialJob
@@ -18,18 +19,22 @@ from seedbed.core.search.compose import Composition
 from seedbed.core.search.events import (
     EpochFinished,
     Event,
+    FindingMade,
     TrialFailed,
     TrialFinished,
     TrialStarted,
     TrialStopped,
 )
-from seedbed.core.search.history import History, Remaining
+from seedbed.core.search.history import History, Remaining, Trial
 
 SHORTEST_SECONDS = 0.5
 """With less than this left no trial is started: it could not do a single look."""
 
 _POLL_SECONDS = 0.1
+_STOP_SECONDS = 1.5
 _BASELINE_SHARE = 0.1
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,33 +90,41 @@ class Study:
     cancelled: Callable[[], bool]
     on_result: Callable[[int], None]
     """Told of every trial that has a new best checkpoint on disk."""
+    _strategy_failed: bool = False
 
     def run(self) -> str:
         """Search until the budget is spent, nothing is left to try, or the run is cancelled; say which."""
         while not self.cancelled():
-            has_more = self._fill()
-            if not self.history.running and self.backend.idle():
-                if not has_more:
-                    return self._why_nothing()
-                continue
+            is_done = self._fill()
+            if is_done and not self.history.running:
+                return self._why_nothing()
             for event in self.backend.poll(_POLL_SECONDS):
                 self._take(event)
             self._end_overdue()
         for trial in self.history.running:
             self.backend.stop(trial.number)
             self.record(TrialStopped(trial=trial.number, reason="the run was interrupted", resumable=True))
+        self._let_workers_end()
         return "interrupted"
+
+    def _let_workers_end(self) -> None:
+        """Wait a moment for stopped trials, so that none replaces its checkpoint while it is being ranked."""
+        limit = time.monotonic() + _STOP_SECONDS
+        while not self.backend.idle() and time.monotonic() < limit:
+            self.backend.poll(_POLL_SECONDS)
 
     def _why_nothing(self) -> str:
         left = self.budget.remaining(self.history, self.now())
-        if left.trials == 0 or (left.seconds is not None and left.seconds < SHORTEST_SECONDS):
+        if left.trials == 0 or self._is_late():
             return "the budget is spent"
         return "nothing is left to try" if left.seconds is None else "no further trial fits into the time left"
 
     def _fill(self) -> bool:
-        """Start trials while there are free slots; return whether any was started."""
-        started = False
-        while self.backend.free_slots() and (proposal := self._next()):
+        """Start trials while there are free slots; return whether there is nothing more to start."""
+        while self.backend.free_slots():
+            proposal = self._next()
+            if proposal is None:
+                return True
             number = max(self.history.trials, default=-1) + 1
             self.record(
                 TrialStarted(
@@ -124,22 +137,56 @@ class Study:
             self.backend.submit(
                 self.ground.job(number, proposal, grace=self._grace(proposal.fidelity.seconds), unix_now=time.time())
             )
-            started = True
-        return started
+        return self._is_late()
+
+    def _is_late(self) -> bool:
+        left = self.budget.remaining(self.history, self.now()).seconds
+        return left is not None and left < SHORTEST_SECONDS
 
     def _next(self) -> Proposal | None:
         left = self.budget.remaining(self.history, self.now())
-        if left.seconds is not None and left.seconds < SHORTEST_SECONDS:
+        if self._is_late():
             return None
         self.history.remaining = left
         proposal = self._baseline(left)
         if proposal is None and left.trials != 0:
+            proposal = self._ask()
+        return None if proposal is None else _within(proposal, left)
+
+    def _ask(self) -> Proposal | None:
+        """Ask the strategy; one that fails or proposes what is no candidate has no more say, and the run goes on."""
+        if self._strategy_failed:
+            return None
+        try:
             rng = random.Random(f"{self.ground.seed}:{len(self.history)}")
             proposal = self.strategy.propose(self.history, rng)
-            if proposal is not None:
-                named = self.composition.candidate(proposal.candidate.values)
-                proposal = replace(proposal, candidate=named)
-        return None if proposal is None else _within(proposal, left)
+            if proposal is None:
+                return None
+            self.composition.space.validate(proposal.candidate.values)
+        except Exception as error:  # a strategy is a plugin
+            self._give_up_strategy(error)
+            return None
+        return replace(proposal, candidate=self.composition.candidate(proposal.candidate.values))
+
+    def _should_stop(self, trial: Trial) -> bool:
+        if trial.role != "candidate" or trial.is_finished or self._strategy_failed:
+            return False  # baselines are not the strategy's
+        try:
+            return self.strategy.should_stop(trial, self.history)
+        except Exception as error:  # as above
+            self._give_up_strategy(error)
+            return False
+
+    def _give_up_strategy(self, error: Exception) -> None:
+        self._strategy_failed = True
+        log.error("The strategy failed.", exc_info=error)
+        finding = Finding(
+            check="strategy",
+            severity="error",
+            evidence=f"The strategy failed and proposes nothing more: {type(error).__name__}: {error}",
+            remedy="Tell its author, or choose another with --strategy NAME; what was trained so far is kept.",
+        )
+        self.record(FindingMade(finding=finding))
 
     def _baseline(self, left: Remaining) -> Proposal | None:
         for candidate in self.composition.baselines:
@@ -166,8 +213,7 @@ class Study:
             case EpochFinished():
                 if event.is_best:
                     self.on_result(event.trial)
-                trial = self.history.trials[event.trial]
-                if not trial.is_finished and self.strategy.should_stop(trial, self.history):
+                if self._should_stop(self.history.trials[event.trial]):
                     self.backend.stop(event.trial)
             case TrialFinished():
                 self.on_result(event.trial)

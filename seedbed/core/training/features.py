@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor
@@ -84,12 +85,16 @@ def measure_forward(context: Context, model: Classifier) -> Numerics:
 
 
 def _identity(context: Context) -> str:
-    """Name the backbone: its architecture, its options, its weights, and the versions of all three."""
+    """Name the backbone: its architecture, its options, its weights, and whose they are.
+
+    Without pretrained weights the seed decides what its features are, unless it is a fixed transform.
+    """
     candidate = context.job.candidate
     names = ("architecture", "weights")
     values = {k: v for k, v in candidate.values.items() if k.split(".")[0] in names}
-    versions = {k: v for k, v in candidate.versions.items() if k.split(":")[0] in names}
-    return json.dumps([values, versions], sort_keys=True)
+    owners = [msgspec.to_builtins(each) for each in context.member.components if each.kind in names]
+    seed = None if "weights" in values else context.job.seed
+    return json.dumps([values, owners, seed], sort_keys=True)
 
 
 def _key(context: Context, rows: Tensor, view: View) -> str:

@@ -119,9 +119,10 @@ def test_the_old_bundle_is_whole_whenever_the_process_dies_while_copying(tmp_pat
 
     for _ in range(3):
         calls = []
-        with monkeypatch.context() as patch, pytest.raises(Killed):
+        with monkeypatch.context() as patch:
             patch.setattr(shutil, "copyfile", dying)
-            _save(best, *trials)
+            with pytest.raises(Killed):
+                _save(best, *trials)
         assert _contents(best) == before
     _save(best, trials[0])
     assert _contents(best) == {1: "weights of 1"}
@@ -133,9 +134,11 @@ def test_the_old_bundle_is_whole_until_the_new_one_is_named(tmp_path, trial, mon
 
     best = tmp_path / "best"
     _save(best, trial(1))
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    second = trial(2)
+    with monkeypatch.context() as patch:
         patch.setattr(module.msgspec.json, "format", _die)
-        _save(best, trial(2))
+        with pytest.raises(Killed):
+            _save(best, second)
     assert _contents(best) == {1: "weights of 1"}
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from seedbed.core.errors import UsageError
 from seedbed.core.results.ensemble import blend, select_ensemble
-from seedbed.core.training.predictions import Predictions
 from seedbed.core.specs import NoOptions
+from seedbed.core.training.predictions import Predictions
 from seedbed.plugins.metrics import AverageOptions
 from seedbed.plugins.metrics.scores import accuracy, f1, log_loss
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from seedbed.core.errors import DataError
 from seedbed.core.results.leaderboard import NO_TRIAL, Entry, Leaderboard, entries_from, majority_entry, rank
-from seedbed.core.training.predictions import Predictions
 from seedbed.core.search.candidate import Candidate, Fidelity
 from seedbed.core.search.events import EpochFinished, TrialFailed, TrialFinished, TrialStarted, TrialStopped
 from seedbed.core.search.history import History
 from seedbed.core.specs import NoOptions
+from seedbed.core.training.predictions import Predictions
 from seedbed.plugins.metrics import AverageOptions
 from seedbed.plugins.metrics.scores import accuracy, balanced_accuracy, f1, log_loss
 

@@ -131,17 +131,18 @@ def test_a_trial_that_starts_again_begins_anew():
     assert (trial.curve, trial.started, trial.status) == ((), 6.0, "running")
 
 
-def test_a_stopped_candidate_may_come_again_and_any_other_was_tried():
-    one, two, three, new = (Candidate({"lr": lr}) for lr in (0.1, 0.2, 0.3, 0.4))
+def test_only_a_candidate_that_the_run_itself_cut_short_may_come_again():
+    one, two, three, four, new = (Candidate({"lr": lr}) for lr in (0.1, 0.2, 0.3, 0.4, 0.5))
     history = History(
         [
-            *(started(number, each) for number, each in enumerate((one, two, three))),
+            *(started(number, each) for number, each in enumerate((one, two, three, four))),
             TrialStopped(trial=0, reason="weak"),
             TrialFailed(trial=1, error="boom"),
+            TrialStopped(trial=2, reason="interrupted", resumable=True),
         ]
     )
-    tried = [history.tried(each.values) for each in (one, two, three, new)]
-    assert tried == [False, True, True, False]
+    tried = [history.tried(each.values) for each in (one, two, three, four, new)]
+    assert tried == [True, True, False, True, False]
 
 
 def test_what_the_run_itself_told_is_kept():

@@ -11,7 +11,6 @@ import pytest
 import torch
 from core.training.helpers import (
     FakeClock,
-    Mirror,
     Tiny,
     fake_lookup,
     looks,
@@ -25,7 +24,7 @@ from torch import nn
 
 from seedbed.core.search.candidate import Candidate, Fidelity
 from seedbed.core.search.events import TERMINAL, TrialFailed, TrialFinished, TrialPlanned, TrialStopped
-from seedbed.core.specs import ArchitectureSpec, AugmenterSpec, MetricSpec
+from seedbed.core.specs import ArchitectureSpec
 from seedbed.core.training.desk import Desk, pick_device
 from seedbed.core.training.member import load_member
 from seedbed.core.training.predictions import load_predictions
@@ -243,126 +242,6 @@ def test_epochs_and_seconds_together_end_at_whichever_comes_first(made, folder):
     finished = run_job(trial_job(made, folder, fidelity=Fidelity(epochs=2, seconds=60.0)))[-1]
     assert finished.steps == 8
     assert finished.seconds < 10
-
-
-def test_the_best_of_the_curve_is_kept_and_not_the_last(made, folder):
-    """After a peak everything is forgotten; only what is worse by more than noise is thrown away."""
-
-    class Forgetful(Tiny):
-        def __init__(self):
-            super().__init__(8, 1)
-            self.register_buffer("age", torch.zeros(()))
-
-        def forward(self, inputs):
-            if self.training:
-                self.age += 1
-            return super().forward(inputs) * (1.0 if self.age < 90 else 0.0)
-
-    events = run_job(
-        trial_job(made, folder, fidelity=Fidelity(epochs=30)), _building(lambda options, profile: Forgetful())
-    )
-    curve, finished = looks(events), events[-1]
-    assert curve[-1].score < finished.score == max(each.score for each in curve)
-    assert not curve[-1].is_best
-
-
-def _with_mirror(build):
-    spec = AugmenterSpec(name="mirror", summary="Flip.", build="fakes:mirror")
-    return fake_lookup().with_((spec, lambda options, profile: build()))
-
-
-class _Harmful(Mirror):
-    """Its second view is upside down: another class."""
-
-    def views(self, inputs):
-        return [inputs, inputs.flip(2)]
-
-
-@pytest.mark.parametrize("build", [Mirror, _Harmful])
-def test_test_time_views_are_used_only_where_they_help(made, tmp_path, build):
-    job = trial_job(made, tmp_path / "with", fidelity=Fidelity(epochs=15), augmenter__mirror=True)
-    finished = run_job(job, _with_mirror(build))[-1]
-    found, member = load_predictions(tmp_path / "with" / "predictions.npz"), load_member(tmp_path / "with")
-    assert finished.score == float((found.probabilities.argmax(1) == found.targets).mean())
-    if build is _Harmful:
-        assert not member.test_time_views
-        assert finished.score > 0.8
-
-
-def test_a_metric_that_falls_when_models_improve_is_minimised(made, folder):
-    spec = MetricSpec(name="accuracy", summary="Share of wrong answers.", build="fakes:errors", direction="min")
-    errors = (spec, lambda options: lambda targets, found: float((found.argmax(1) != targets).mean()))
-    events = run_job(trial_job(made, folder, fidelity=Fidelity(epochs=20)), fake_lookup().with_(errors))
-    assert events[-1].score == min(each.score for each in looks(events) if each.is_best) or events[-1].score < 0.2
-
-
-def test_a_probe_fits_the_head_alone(made, folder):
-    events = run_job(trial_job(made, folder, policy="probe", weights="quarter", resolution=24))
-    finished = events[-1]
-    assert isinstance(finished, TrialFinished), finished
-    state = load_file(folder / "checkpoint.safetensors")
-    assert bool((state["backbone.conv.weight"] == 0.25).all())
-    assert bool((state["backbone.norm.running_mean"] == 0.25).all())
-    assert state["head.weight"].any()
-    assert finished.score > 0.8
-    assert len(looks(events)) == 1
-
-
-def test_head_then_all_trains_everything_from_the_fitted_head(made, folder):
-    job = trial_job(
-        made,
-        folder,
-        policy="head_then_all",
-        weights="quarter",
-        policy__head_then_all__layer_decay=0.7,
-        optimizer__sgd__lr=0.01,
-        fidelity=Fidelity(epochs=2),
-    )
-    events = run_job(job)
-    assert isinstance(events[-1], TrialFinished), events[-1]
-    state = load_file(folder / "checkpoint.safetensors")
-    assert not (state["backbone.conv.weight"] == 0.25).all()
-    assert looks(events)[0].score > 0.6
-
-
-def test_full_starts_from_pretrained_weights(made, folder):
-    values = {"policy": "full", "weights": "quarter", "policy__full__freeze_norm": True}
-    events = run_job(trial_job(made, folder, optimizer__sgd__lr=1e-4, fidelity=Fidelity(epochs=1), **values))
-    state = load_file(folder / "checkpoint.safetensors")
-    assert isinstance(events[-1], TrialFinished), events[-1]
-    assert bool((state["backbone.norm.running_mean"] == 0.25).all())
-    assert bool(((state["backbone.conv.weight"] - 0.25).abs() < 0.05).all())
-
-
-def test_resolution_grows_while_a_pretrained_net_is_trained(made, folder):
-    sizes = []
-
-    class Watching(Tiny):
-        def forward(self, inputs):
-            if self.training:
-                sizes.append(inputs.shape[-1])
-            return super().forward(inputs)
-
-    job = trial_job(
-        made,
-        folder,
-        policy="full",
-        weights="quarter",
-        resolution=64,
-        policy__full__start_size=0.75,
-        policy__full__start_share=0.5,
-        fidelity=Fidelity(epochs=3),
-    )
-    assert isinstance(run_job(job, _building(lambda options, profile: Watching(4, 3)))[-1], TrialFinished)
-    assert sorted(set(sizes)) == [48, 64]
-    assert sizes == sorted(sizes)
-
-
-def test_a_handful_of_rows_is_enough(tmp_path):
-    few = make_data(tmp_path / "few", rows=18)
-    for policy in ("scratch", "probe", "head_then_all"):
-        events = run_job(trial_job(few, tmp_path / policy, policy=policy, weights="quarter", batch_size=256))
-        assert isinstance(events[-1], TrialFinished), events[-1]
 
 
 def test_what_is_costly_to_open_is_opened_once_for_all_trials(made, tmp_path):
