@@ -75,5 +75,6 @@ def epochs(rows: Tensor, batch_size: int, generator: torch.Generator) -> Iterato
         order = rows[torch.randperm(len(rows), generator=generator)]
         left = torch.cat([left, order])
         whole = len(left) // batch_size * batch_size
-        yield from left[:whole].split(batch_size)
+        if whole:  # splitting nothing would give one empty batch
+            yield from left[:whole].split(batch_size)
         left = left[whole:]

@@ -19,6 +19,8 @@ from seedbed.core.protocols import Lookup
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 
+_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
+
 
 def dataset_at(source: str, lookup: Lookup) -> Dataset:
     """Return all images at an address, labelled or not: a file, a folder of any form, or what a reader knows.
@@ -51,7 +53,12 @@ def dataset_of(inputs: Any, targets: Sequence[Any] | None = None, part: Part = "
     """
     if isinstance(inputs, str | bytes | os.PathLike):
         raise DataError("Give a list of inputs, even for a single one: [input].")
-    found = [_encoded(each, row) for row, each in enumerate(inputs)]
+    try:
+        found = [_encoded(each, row) for row, each in enumerate(inputs)]
+    except TypeError as error:
+        raise DataError(
+            f"Inputs of the type {type(inputs).__name__} cannot be gone through ({error}); give a list."
+        ) from error
     if not found:
         raise DataError("There are no inputs; give at least one.")
     if targets is None:
@@ -89,16 +96,16 @@ def _encoded(image: Any, row: int) -> Origin:  # noqa: ANN401 - whatever the use
         case str() | os.PathLike():
             return str(Path(image).expanduser())
         case Image.Image():
-            return _as_png(image)
+            return _as_file(image)
         case _:
-            return _as_png(Image.fromarray(_pixels(np.asarray(image), row)))
+            return _as_file(Image.fromarray(_pixels(np.asarray(image), row)))
 
 
 def _pixels(array: np.ndarray, row: int) -> np.ndarray:
     """Return uint8 (H, W) or (H, W, 3)."""
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or not array.size:
         raise DataError(
             f"Input {row} has the shape {array.shape}; an image is (H, W), (H, W, 1) or (H, W, 3). "
             "Flat rows of features are no images: reshape them to height and width."
@@ -109,13 +116,17 @@ def _pixels(array: np.ndarray, row: int) -> np.ndarray:
         return np.asarray((array * 255).round(), dtype=np.uint8)
     if array.dtype.kind in "iu" and int(array.min(initial=0)) >= 0 and int(array.max(initial=0)) <= 255:
         return array.astype(np.uint8)
+    values = f" and values from {array.min()} to {array.max()}" if array.dtype.kind in "fiu" else ""
     raise DataError(
-        f"Input {row} has the type {array.dtype} and values from {array.min()} to {array.max()}; "
-        "give uint8, integers in 0 to 255, or floats in 0 to 1."
+        f"Input {row} has the type {array.dtype}{values}; give uint8, integers in 0 to 255, or floats in 0 to 1."
     )
 
 
-def _as_png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
+def _as_file(image: Image.Image) -> bytes:
+    buffer, exif = io.BytesIO(), image.getexif()  # the orientation counts, as it does for a file
+    if image.mode in ("I", "F"):  # more than PNG can hold
+        image.save(buffer, "TIFF", exif=exif)
+    else:
+        picture = image if image.mode in _PNG_MODES else image.convert("RGB")
+        picture.save(buffer, "PNG", compress_level=1, exif=exif)
     return buffer.getvalue()

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain, count
 from pathlib import Path
 
 import msgspec
@@ -50,6 +51,11 @@ class Bundle:
         return tuple(found[key] for key in sorted(found))
 
 
+@dataclass(frozen=True, slots=True)
+class _Format:
+    format: int = 0
+
+
 def save_bundle(
     folder: Path,
     trials: Sequence[tuple[Path, float]],
@@ -85,7 +91,8 @@ def save_bundle(
 
 
 def _free_name(stem: str, taken: set[str]) -> str:
-    return f"{stem}b.safetensors" if f"{stem}.safetensors" in taken else f"{stem}.safetensors"
+    names = chain([f"{stem}.safetensors"], (f"{stem}-{number}.safetensors" for number in count(2)))
+    return next(name for name in names if name not in taken)
 
 
 def _versions() -> Iterator[tuple[str, str]]:
@@ -108,11 +115,13 @@ def read_bundle(folder: Path) -> Bundle:
     if not path.is_file():
         raise DataError(f"{folder} holds no bundle ({FILE} is missing); give the folder of a run, or its best/.")
     try:
-        bundle = msgspec.json.decode(path.read_bytes(), type=Bundle)
-    except msgspec.DecodeError as error:
+        content = path.read_bytes()
+        made = msgspec.json.decode(content, type=_Format).format  # first: a newer one may have other fields
+        if made > FORMAT:
+            raise DataError(f"{path} has format {made}, this version reads up to {FORMAT}; upgrade seedbed.")
+        bundle = msgspec.json.decode(content, type=Bundle)
+    except (OSError, msgspec.DecodeError) as error:
         raise DataError(f"{path} cannot be read ({error}); it is damaged or from another version.") from error
-    if bundle.format > FORMAT:
-        raise DataError(f"{path} has format {bundle.format}, this version reads up to {FORMAT}; upgrade seedbed.")
     outside = [part.file for part in bundle.parts if Path(part.file).name != part.file]
     missing = [part.file for part in bundle.parts if not (folder / part.file).is_file()]
     if outside or missing or not bundle.parts:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import cast
 
 from seedbed.core.data.profile import Profile
-from seedbed.core.errors import DataError
 from seedbed.core.protocols import Lookup, Metric
 from seedbed.core.results.ensemble import Ensemble, select_ensemble
 from seedbed.core.results.leaderboard import Leaderboard, entries_from, majority_entry, rank
@@ -70,10 +69,7 @@ def _winner(
         return None
     ranked = {row.trial: members[row.trial] for row in board.rows if row.rank is not None and row.trial in members}
     alone = Ensemble(trials=(best.trial,), weights=(1.0,), score=best.score or 0.0, gain_low=0.0)
-    try:
-        found = select_ensemble(ranked, metric, spec.direction, seed=seed)
-    except DataError:  # the members share no row; then the board's own best is all there is to say
-        return alone
+    found = select_ensemble(ranked, metric, spec.direction, seed=seed)
     if len(found.trials) == 1 or not _is_affordable(found, history, profile, seconds_left):
         return alone
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -24,7 +25,10 @@ def score_all(targets: np.ndarray, probabilities: np.ndarray, task: Task, lookup
     for spec in cast(Sequence[MetricSpec], lookup.all("metric")):
         if task.kind in spec.tasks:
             try:
-                found[spec.name] = float(lookup.load(spec)(spec.options())(targets, probabilities))
+                score = float(lookup.load(spec)(spec.options())(targets, probabilities))
+                if not math.isfinite(score):
+                    raise ValueError(f"{score} is no score that a journal could keep")
+                found[spec.name] = score
             except Exception:  # a metric plugin's border
                 log.warning("The metric %s failed and is left out.", spec.name, exc_info=True)
     return found

@@ -75,18 +75,14 @@ class TrialStarted(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialPlanned(Event):
-    """How the trial will run here: what was measured, and the work that follows from it.
-
-    `step_seconds` is the measured time of one optimizer step, `steps` how many are planned.
-    """
+    """How the trial will run here, as measured; `steps` is None where the clock alone bounds the work."""
 
     trial: int
     device: str
     precision: str
     memory_format: str
     batch_size: int
-    steps: int
-    step_seconds: float
+    steps: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

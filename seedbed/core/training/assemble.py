@@ -16,7 +16,7 @@ from seedbed.core.errors import PluginError
 from seedbed.core.protocols import Augmenter, Backbone, Lookup, Loss, ParamGroups, Regularizer, Schedule
 from seedbed.core.search.candidate import Candidate
 from seedbed.core.space import options_from
-from seedbed.core.specs import ArchitectureSpec, Spec, WeightsSpec
+from seedbed.core.specs import Spec, WeightsSpec
 
 
 class Classifier(nn.Module):
@@ -111,11 +111,6 @@ def load_pretrained(model: Classifier, candidate: Candidate, lookup: Lookup) -> 
         lookup.load(weights)(model.backbone)
 
 
-def trains_nothing(candidate: Candidate, lookup: Lookup) -> bool:
-    """Whether the backbone is a fixed transform."""
-    return cast(ArchitectureSpec, lookup.get("architecture", candidate.component("architecture"))).features_only
-
-
 def build_augmenters(candidate: Candidate, profile: Profile, view: View, lookup: Lookup) -> list[Augmenter]:
     """Build the augmenters a candidate switches on, in the order of their names."""
     seen = replace(profile, height=view.height, width=view.width, channels=view.channels)
@@ -189,10 +184,13 @@ def _merge(groups: ParamGroups) -> ParamGroups:
 
 def backbone_layers(backbone: nn.Module) -> list[list[nn.Parameter]]:
     """Return a backbone's parameters from input to output, a list for each layer."""
-    if callable(own := getattr(backbone, "layers", None)):
+    own = getattr(backbone, "layers", None)
+    if callable(own) and not isinstance(own, nn.Module):  # many nets have a stack of modules of that name
         return cast(list[list[nn.Parameter]], own())
-    layers = [list(module.parameters()) for module in _stages(backbone)]
-    seen = {id(each) for layer in layers for each in layer}
+    layers, seen = [], set[int]()
+    for module in _stages(backbone):  # a parameter that several modules share belongs to the first
+        layers.append([each for each in module.parameters() if id(each) not in seen])
+        seen |= {id(each) for each in layers[-1]}
     loose = [each for each in backbone.parameters(recurse=True) if id(each) not in seen]
     return [layer for layer in ([loose, *layers] if loose else layers) if layer]
 

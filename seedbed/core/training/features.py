@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -13,11 +15,12 @@ import torch
 from torch import Tensor
 
 from seedbed.core.data.batches import normalise, to_unit
-from seedbed.core.data.view import View
 from seedbed.core.training.assemble import Classifier
 from seedbed.core.training.context import Context
 from seedbed.core.training.evaluate import forward_rows
 from seedbed.core.training.numerics import Numerics, calibrate, default
+
+log = logging.getLogger(__name__)
 
 BATCH = 128
 _KEPT_BYTES = 2**30
@@ -36,17 +39,17 @@ def probe_rows(context: Context, model: Classifier, numerics: Numerics, *, share
     forward_rows(model.backbone, context.images, sample, context.view, numerics)
     row_seconds = (context.clock() - began) / len(sample)
     affordable = int(share * (context.deadline - context.clock()) / row_seconds) - len(context.valid_rows)
-    if affordable >= len(rows):
-        return rows
     count = max(affordable, min(len(rows), 10 * context.job.profile.task.outputs))
+    if count >= len(rows):
+        return rows
     context.notes.append(f"The head was fitted on {count:,} of {len(rows):,} training rows: all the time allowed.")
     return rows[torch.randperm(len(rows), generator=context.generator)[:count]]
 
 
 def features_of(context: Context, model: Classifier, rows: Tensor, numerics: Numerics) -> Tensor:
     """Return features (N, F) float32 of rows, from the cache beside the prepared data where they are known."""
-    path = Path(context.job.data) / "features" / f"{_key(context, rows, context.view)}.npy"
-    if path.is_file():
+    path = Path(context.job.data) / "features" / f"{_key(context, rows, numerics)}.npy"
+    with suppress(OSError, ValueError, EOFError):  # missing, or damaged: computed below
         return torch.from_numpy(np.load(path))
     features = forward_rows(
         model.backbone,
@@ -58,12 +61,21 @@ def features_of(context: Context, model: Classifier, rows: Tensor, numerics: Num
         should_stop=context.should_stop,
     )
     if features.nbytes <= _KEPT_BYTES:
+        _keep(features, path)
+    return features
+
+
+def _keep(features: Tensor, path: Path) -> None:
+    partial = path.with_name(f"{path.stem}-{os.getpid()}.partial")
+    try:
         path.parent.mkdir(exist_ok=True)
-        partial = path.with_name(f"{path.stem}-{os.getpid()}.partial")
         with partial.open("wb") as file:
             np.save(file, features.numpy())
         partial.replace(path)
-    return features
+    except OSError as error:  # a full disk costs time, not the trial
+        log.warning("Features could not be kept in %s: %s", path.parent, error)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def measure_forward(context: Context, model: Classifier) -> Numerics:
@@ -97,8 +109,9 @@ def _identity(context: Context) -> str:
     return json.dumps([values, owners, seed], sort_keys=True)
 
 
-def _key(context: Context, rows: Tensor, view: View) -> str:
+def _key(context: Context, rows: Tensor, numerics: Numerics) -> str:
     digest = hashlib.sha256(_identity(context).encode())
-    digest.update(repr(view).encode())
+    # Half-precision features that a timed run left must not serve one that has to repeat exactly.
+    digest.update(repr((context.view, numerics.name)).encode())
     digest.update(rows.numpy().tobytes())
     return digest.hexdigest()[:24]

@@ -186,8 +186,7 @@ def _plan(context: Context, lesson: Lesson) -> Pace:
             precision=lesson.numerics.name,
             memory_format=lesson.numerics.memory_format,
             batch_size=lesson.batch_size,
-            steps=0 if epochs is None else max_steps,
-            step_seconds=0.0,
+            steps=None if epochs is None else max_steps,
         )
     )
     return pace

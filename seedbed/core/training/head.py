@@ -62,9 +62,16 @@ def fit_head(features: Tensor, targets: Tensor, outputs: int, generator: torch.G
 
 def _principal_directions(scaled: Tensor) -> Tensor:
     """Return an orthonormal (F, D) basis of the directions with the most variance."""
-    covariance = scaled.T @ scaled / len(scaled)
-    vectors: Tensor = torch.linalg.eigh(covariance).eigenvectors  # of ascending eigenvalues
-    return vectors[:, -min(_DIRECTIONS, len(scaled) - 1 or 1, scaled.shape[1]) :]
+    count = min(_DIRECTIONS, len(scaled) - 1 or 1, scaled.shape[1])
+    # In float32 the solver does not converge on the many equal eigenvalues that few rows leave, so: double
+    # precision, and of the products of features and those of rows (equal but for zeros) the fewer.
+    wide = scaled.double()
+    if len(scaled) >= scaled.shape[1]:
+        directions: Tensor = torch.linalg.eigh(wide.T @ wide).eigenvectors[:, -count:]  # ascending
+    else:
+        directions = wide.T @ torch.linalg.eigh(wide @ wide.T).eigenvectors[:, -count:]
+        directions = directions / directions.norm(dim=0).clamp_min(1e-6)
+    return directions.to(scaled.dtype)
 
 
 def _choose_strength(

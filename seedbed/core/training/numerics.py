@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import time
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 Precision = Literal["float32", "bfloat16", "float16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
+
+log = logging.getLogger(__name__)
 
 _FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -117,10 +120,14 @@ def calibrate(
         times: dict[Numerics, float] = {}
         has_depthwise = any(map(_is_depthwise, model.modules()))
         for numerics in choices(inputs.device, has_depthwise=has_depthwise):
-            seconds = _time_steps(model, inputs, numerics, train, clock, repeats, min(times.values(), default=None))
+            try:
+                seconds = _time_steps(model, inputs, numerics, train, clock, repeats, min(times.values(), default=None))
+            except RuntimeError:  # not every operation exists in every precision
+                log.debug("%s cannot be computed in %s.", type(model).__name__, numerics.name, exc_info=True)
+                continue
             if seconds is not None:
                 times[numerics] = seconds
-        known[key] = min(times, key=lambda each: times[each])
+        known[key] = min(times, key=lambda each: times[each], default=default(inputs.device))
     return known[key]
 
 

@@ -37,6 +37,10 @@ class Pace:
         if self.progress > 1.0 - 1e-9:  # a sum of a thousand rates misses 1 by rounding
             self.progress = 1.0
 
+    def is_pressed(self, now: float, step_seconds: float) -> bool:
+        """Whether so few such steps fit that they must be planned at once, however rough the measure is."""
+        return self.deadline is not None and self.deadline - now < 3 * step_seconds
+
     def replan(self, now: float, step_seconds: float, reserved: float) -> None:
         """Fit the rest of the training between `now` and the deadline.
 

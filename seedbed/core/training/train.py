@@ -105,9 +105,11 @@ def train(
 
         now = lesson.clock()
         looks = pace.is_over or pace.progress * lesson.looks >= next_look
-        if pace.steps == _WARM_UP_STEPS:
+        is_pressed = pace.is_pressed(now, window.step_seconds(now, pace.steps))
+        is_warm = pace.steps > _WARM_UP_STEPS
+        if pace.steps == _WARM_UP_STEPS and not is_pressed:
             window = _Window(now, pace.steps)
-        elif pace.steps > _WARM_UP_STEPS and (looks or window.is_long(now) or pace.steps == 2 * _WARM_UP_STEPS):
+        elif is_pressed or (is_warm and (looks or window.is_long(now) or pace.steps == 2 * _WARM_UP_STEPS)):
             pace.replan(now, window.step_seconds(now, pace.steps), reserve())
             window = _Window(now, pace.steps)
         if looks or pace.is_over:

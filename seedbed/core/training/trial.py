@@ -56,6 +56,7 @@ def run_trial(
     except OutOfTime as error:
         if context is None or context.best_score is None:
             emit(_failed(job, error, clock() - started))
+            _note_error(folder)
         else:  # late, but not for nothing
             emit(TrialStopped(trial=job.trial, reason="its time was over", seconds=clock() - started))
     except Exception as error:  # a candidate's code is a plugin's border: whatever it raises is this trial's end

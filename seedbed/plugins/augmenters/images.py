@@ -78,7 +78,11 @@ def affine(options: AffineOptions, profile: Profile) -> Augmenter:
         scale = torch.exp(_uniform(count, -1, 1, inputs, generator) * math.log1p(options.scale))
         shear = _uniform(count, -1, 1, inputs, generator) * options.shear
         cos, sin, zero = angle.cos() / scale, angle.sin() / scale, torch.zeros_like(angle)
-        matrices = torch.stack([torch.stack([cos, shear - sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
+        # Coordinates run from -1 to 1 in both directions: without the proportions, turning would also bend.
+        tall = inputs.shape[2] / inputs.shape[3]
+        matrices = torch.stack(
+            [torch.stack([cos, (shear - sin) * tall, zero], 1), torch.stack([sin / tall, cos, zero], 1)], 1
+        )
         return _resample(inputs, matrices)
 
     return augment

@@ -61,7 +61,10 @@ def load_from_hub(name: str, backbone: nn.Module) -> None:
 def _pretrained_config(name: str) -> Any:  # noqa: ANN401 - timm's own type
     from timm.models import get_pretrained_cfg
 
-    config = get_pretrained_cfg(name)
+    try:
+        config = get_pretrained_cfg(name)
+    except RuntimeError:  # the model is known, the tag is not
+        config = None
     if config is None:
         raise TrialError(f"timm knows no weights {name!r}; timm.list_pretrained() names all.")
     return config

@@ -140,7 +140,6 @@ def one_event_of_each_kind() -> list[Event]:
             memory_format="channels_last",
             batch_size=64,
             steps=100,
-            step_seconds=0.01,
         ),
         *curve([0.5, 0.7]),
         events.TrialFinished(at=3.0, trial=0, score=0.7, seconds=2.0, epochs=2.0, steps=100),

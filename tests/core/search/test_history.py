@@ -67,7 +67,6 @@ def test_a_trial_is_followed_from_its_start_to_its_end():
         memory_format="nchw",
         batch_size=8,
         steps=30,
-        step_seconds=0.1,
     )
     for event in (plan, epoch(0.7), epoch(0.6, is_best=False, seconds=2.0)):
         history.apply(event)
