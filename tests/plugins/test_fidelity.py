@@ -33,8 +33,8 @@ def history(*trials, left=None):
     ("policy", "train", "epochs"),
     [
         ("probe", 10, 1.0),
-        ("scratch", 100, 100.0),
-        ("scratch", 3_000, 40.0),
+        ("scratch", 100, 60.0),
+        ("scratch", 1_400, 50.0),
         ("scratch", 10**6, 20.0),
         ("head_then_all", 100, 30.0),
         ("full", 2_000, 15.0),
@@ -46,11 +46,11 @@ def test_small_data_is_seen_more_often_within_bounds(policy, train, epochs):
 
 
 def test_without_a_time_limit_a_candidate_gets_its_epochs_alone():
-    assert affordable(SCRATCH, profile(), history((SCRATCH, 9.0, 1.0))) == Fidelity(epochs=100.0)
+    assert affordable(SCRATCH, profile(), history((SCRATCH, 9.0, 1.0))) == Fidelity(epochs=60.0)
 
 
 def test_the_first_of_its_kind_gets_all_the_time_that_is_left():
-    assert affordable(SCRATCH, profile(), history(left=7.0)) == Fidelity(epochs=100.0, seconds=7.0)
+    assert affordable(SCRATCH, profile(), history(left=7.0)) == Fidelity(epochs=60.0, seconds=7.0)
 
 
 def test_a_net_not_seen_before_is_not_tried_in_less_time_than_the_longest_trial_took():
@@ -62,11 +62,11 @@ def test_a_net_not_seen_before_is_not_tried_in_less_time_than_the_longest_trial_
 @pytest.mark.parametrize(
     ("left", "seconds"),
     [
-        (49.0, None),  # its full cost is 100 s: less than half of that is not worth a start
-        (51.0, 51.0),
-        (149.0, 149.0),  # what would be left over is of no use to another
-        (151.0, 120.0),
-        (1000.0, 120.0),
+        (29.0, None),  # its full cost is 60 s: less than half of that is not worth a start
+        (31.0, 31.0),
+        (89.0, 89.0),  # what would be left over is of no use to another
+        (91.0, 72.0),
+        (1000.0, 72.0),
     ],
 )
 def test_a_candidate_whose_like_was_seen_gets_what_it_needs_or_all_that_is_left(left, seconds):

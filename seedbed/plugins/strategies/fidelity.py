@@ -22,7 +22,7 @@ def full_epochs(values: Values, profile: Profile) -> float:
         case "probe":
             return 1.0
         case "scratch":
-            return min(max(120_000 / profile.train, 20.0), 100.0)
+            return min(max(70_000 / profile.train, 20.0), 60.0)
         case _:
             return min(max(30_000 / profile.train, 8.0), 30.0)
 

@@ -40,6 +40,8 @@ def _small_net(profile: Profile) -> dict[str, Value]:
     return {
         "architecture": "small_resnet",
         "policy": "scratch",
+        # Small data leaves time for a wider net: on 1,150 digits 0.995 against 0.988 in the same 12 s.
+        "architecture.small_resnet.width": 32 if few else 16,
         "batch_size": 64 if few else 128,
         "optimizer": "adamw",
         "optimizer.adamw.lr": 0.01,

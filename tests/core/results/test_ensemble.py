@@ -131,3 +131,23 @@ def test_members_on_different_rows_meet_on_the_shared_ones():
 def test_nothing_to_choose_from_is_refused():
     with pytest.raises(UsageError, match="0 members"):
         select_ensemble({}, ACCURACY, "max")
+
+
+def test_equally_accurate_models_are_averaged_where_log_loss_tells_what_accuracy_cannot():
+    """Both are wrong on the same two of 288 rows, and each is unsure of twenty rows of its own."""
+    targets = np.random.default_rng(0).integers(0, 4, 288)
+
+    def model(unsure):
+        probabilities = np.full((288, 4), 0.01)
+        probabilities[np.arange(288), targets] = 0.97
+        probabilities[unsure] = 0.7 / 3
+        probabilities[unsure, targets[unsure]] = 0.3
+        probabilities[:2] = np.eye(4)[(targets[:2] + 1) % 4] * 0.97 + 0.0075
+        return Predictions(np.arange(288), targets, probabilities)
+
+    pair = {0: model(np.arange(10, 30)), 1: model(np.arange(10, 30))}
+    assert select_ensemble(pair, ACCURACY, "max").trials == (0,)  # copies stay one model
+    pair[1] = model(np.arange(50, 70))
+    found = select_ensemble(pair, ACCURACY, "max")
+    assert sorted(found.trials) == [0, 1]
+    assert found.score == score(ACCURACY, pair[0])

@@ -68,13 +68,20 @@ METRICS = st.sampled_from(
 )
 
 
+def log_loss(predictions):
+    given = predictions.probabilities[np.arange(len(predictions)), predictions.targets]
+    return round(-float(np.log(np.maximum(given, 1e-7)).mean()), 6)
+
+
 @settings(deadline=None, max_examples=40)
 @given(studies(), METRICS)
 def test_rows_follow_their_scores_and_lie_in_their_intervals(entries, metric):
     score, direction = metric
     board = rank(entries, score, direction, draws=50)
     assert [row.rank for row in board.rows] == list(range(1, len(entries) + 1))
-    keys = [((-1 if direction == "max" else 1) * row.score, row.seconds, row.trial) for row in board.rows]
+    losses = {entry.trial: log_loss(entry.predictions) for entry in entries}
+    sign = -1 if direction == "max" else 1
+    keys = [(sign * row.score, losses[row.trial], row.seconds, row.trial) for row in board.rows]
     assert keys == sorted(keys)
     assert all(row.low <= row.score <= row.high for row in board.rows)
 
