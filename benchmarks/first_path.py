@@ -25,9 +25,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from seedbed.core.search.events import DataDescribed  # noqa: E402 - runs from a checkout, installed or not
-from seedbed.core.search.journal import read  # noqa: E402
-from seedbed.core.settings import parse_duration  # noqa: E402
+from seedbed.core.search.events import DataDescribed
+from seedbed.core.search.journal import read
+from seedbed.core.settings import parse_duration
 
 
 @dataclass(frozen=True, kw_only=True)

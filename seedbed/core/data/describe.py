@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from seedbed.core.data.mirror import mirror_cost
 from seedbed.core.data.prepare import Prepared
 from seedbed.core.data.profile import Profile
 from seedbed.core.data.split import Splits
@@ -31,6 +32,7 @@ def describe(prepared: Prepared, splits: Splits, task: Task) -> Profile:
             int(count) for count in np.bincount(splits.targets[splits.train], minlength=len(splits.classes))
         ),
         fingerprint=prepared.fingerprint,
+        mirror_cost=mirror_cost(prepared, splits),
     )
 
 

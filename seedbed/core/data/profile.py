@@ -28,7 +28,8 @@ class Profile:
     """What is known of the prepared data; plugins fit their components to it.
 
     Sizes are pixels of the prepared arrays; `mean` and `std` belong to the training part alone, one
-    number a channel, for inputs scaled to [0, 1]. `class_counts` follows `task.classes`.
+    number a channel, for inputs scaled to [0, 1]. `class_counts` follows `task.classes`. `mirror_cost` is
+    how many times a linear model's error grows if it is to know mirror images too (None: not measured).
     """
 
     task: Task
@@ -43,6 +44,7 @@ class Profile:
     std: tuple[float, ...]
     class_counts: tuple[int, ...] = ()
     fingerprint: str = ""
+    mirror_cost: float | None = None
 
     @property
     def size(self) -> int:

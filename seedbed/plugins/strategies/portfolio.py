@@ -12,6 +12,9 @@ from seedbed.core.data.profile import Profile
 from seedbed.core.errors import UsageError
 from seedbed.core.space import Choice, Space, Value
 
+_MOST_MIRROR_COST = 1.5
+"""Digits have 2.1, Fashion-MNIST 1.2, emoji 1.0."""
+
 _SMALL_PIXELS = 40
 """Up to this size a small net trained on the data itself beats features made for photographs."""
 
@@ -50,9 +53,16 @@ def _small_net(profile: Profile) -> dict[str, Value]:
         "schedule": "one_cycle",
         "augmenter.shift": True,
         "augmenter.affine": few,
-        "augmenter.flip": profile.channels == 3,
+        "augmenter.flip": _mirrors(profile),
         "regularizer.label_smoothing": True,
     }
+
+
+def _mirrors(profile: Profile) -> bool:
+    """Whether to train on mirror images: where they cost a linear model little, or else in colour pictures."""
+    if profile.mirror_cost is None:
+        return profile.channels == 3
+    return profile.mirror_cost < _MOST_MIRROR_COST
 
 
 def _pretrained(space: Space, offered: tuple[Value, ...], profile: Profile) -> Iterator[dict[str, Value]]:
@@ -79,7 +89,7 @@ def _pretrained(space: Space, offered: tuple[Value, ...], profile: Profile) -> I
         "optimizer.adamw.lr": 5e-4,
         "optimizer.adamw.weight_decay": 0.05,
         "schedule": "one_cycle",
-        "augmenter.flip": True,
+        "augmenter.flip": _mirrors(profile),
         "augmenter.shift": True,
         "regularizer.dropout": True,
         "regularizer.label_smoothing": True,
