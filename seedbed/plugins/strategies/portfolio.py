@@ -12,8 +12,9 @@ from seedbed.core.data.profile import Profile
 from seedbed.core.errors import UsageError
 from seedbed.core.space import Choice, Space, Value
 
-_MOST_MIRROR_COST = 1.5
-"""Digits have 2.1, Fashion-MNIST 1.2, emoji 1.0."""
+_MOST_MIRROR_COST = 1.1
+"""Digits have 2.1, Fashion-MNIST 1.2, emoji 1.0. At 1.2 mirror images cost more than they gave within
+minutes: test accuracy 0.9327 with them and 0.9360 without in 300 s, 0.913 and 0.918 in 60 s, one run each."""
 
 _SMALL_PIXELS = 40
 """Up to this size a small net trained on the data itself beats features made for photographs."""
