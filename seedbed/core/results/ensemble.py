@@ -15,6 +15,7 @@ from seedbed.core.training.predictions import Predictions, align, bootstrap
 
 _POOL = 25  # only the best are worth averaging, and the time grows with their number
 _DOUBT = 0.1  # how often the ensemble may fail to win before the single model is preferred
+_TEMPERATURES = tuple(float(each) for each in np.geomspace(0.2, 5.0, 25))
 _LEAST_SHARE = 0.05  # of the log loss, what an ensemble must take away where the score is tied
 _ROUNDING = 1e-6  # differences below come from adding float32 in another order
 _TINY = float(np.finfo(np.float32).eps)
@@ -53,8 +54,11 @@ def select_ensemble(
     by its score; or, where the score is no worse, by its log loss and by a twentieth of it at least.
     The second way is for small validation parts, where equally good nets with errors of their own tie in
     accuracy (0.993 on 288 rows says nothing about the third digit): their average is the better model,
-    and log loss sees it. The twentieth keeps near copies out, whose average is ever so slightly better
-    by Jensen's inequality and costs their time at every prediction all the same.
+    and log loss sees it. Both are brought to their best temperature first (Guo et al. 2017), or else a
+    weak but sure model would look like help for a good one that label smoothing keeps unsure. The
+    twentieth keeps near copies out, whose average is ever so slightly better by Jensen's inequality and
+    costs their time at every prediction all the same. And no member may score worse than the best trial
+    beyond noise: log loss also rewards what only makes a model's probabilities less extreme.
 
     Raises:
         UsageError: there are no members, or `max_members` or `rounds` is below 1.
@@ -86,6 +90,8 @@ def select_ensemble(
     ties = search.sign * (score - alone.score) >= 0
     if not wins and not (ties and _lowers_log_loss(average, single, seed)):
         return alone
+    if not wins and any(_is_worse(aligned[index], single, metric, search.sign, seed) for index in set(chosen)):
+        return alone
     return replace(found, score=score, gain_low=gain_low)
 
 
@@ -95,12 +101,29 @@ def _surely_gained(pair: list[Predictions], metric: Metric, sign: float, seed: i
     return float(np.quantile(samples[:, 0] - samples[:, 1], _DOUBT))
 
 
+def _is_worse(member: Predictions, single: Predictions, metric: Metric, sign: float, seed: int) -> bool:
+    """Whether a member scores below the best trial beyond noise."""
+    return _surely_gained([single, member], metric, sign, seed) > _ROUNDING
+
+
 def _lowers_log_loss(average: Predictions, single: Predictions, seed: int) -> bool:
+    average, single = _tempered(average), _tempered(single)
     before = -float(_Likelihood.per_row(single.targets, single.probabilities).mean())
     after = -float(_Likelihood.per_row(average.targets, average.probabilities).mean())
     if after > (1 - _LEAST_SHARE) * before:
         return False
     return _surely_gained([average, single], _Likelihood(), 1.0, seed) > 0
+
+
+def _tempered(predictions: Predictions) -> Predictions:
+    """Return the predictions at the temperature that makes their own targets likeliest."""
+    logits = np.log(np.maximum(predictions.probabilities, _TINY))
+    found = []
+    for temperature in _TEMPERATURES:
+        scaled = np.exp((logits - logits.max(1, keepdims=True)) / temperature)
+        probabilities = scaled / scaled.sum(1, keepdims=True)
+        found.append(Predictions(predictions.rows, predictions.targets, probabilities))
+    return max(found, key=lambda each: _Likelihood()(each.targets, each.probabilities))
 
 
 class _Likelihood:

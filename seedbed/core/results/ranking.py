@@ -67,7 +67,9 @@ def _winner(
     best = board.best
     if best is None:
         return None
-    ranked = {row.trial: members[row.trial] for row in board.rows if row.rank is not None and row.trial in members}
+    # Baselines are a yardstick: they win alone or not at all.
+    candidates = {row.trial for row in board.rows if row.rank is not None and row.role == "candidate"}
+    ranked = {trial: members[trial] for trial in candidates | {best.trial} if trial in members}
     alone = Ensemble(trials=(best.trial,), weights=(1.0,), score=best.score or 0.0, gain_low=0.0)
     found = select_ensemble(ranked, metric, spec.direction, seed=seed)
     if len(found.trials) == 1 or not _is_affordable(found, history, profile, seconds_left):

@@ -151,3 +151,15 @@ def test_equally_accurate_models_are_averaged_where_log_loss_tells_what_accuracy
     found = select_ensemble(pair, ACCURACY, "max")
     assert sorted(found.trials) == [0, 1]
     assert found.score == score(ACCURACY, pair[0])
+
+
+def test_a_weak_but_sure_model_is_no_help_for_a_good_one_that_is_unsure():
+    """What label smoothing does to log loss is not mended by averaging with a worse model."""
+    targets = np.random.default_rng(0).integers(0, 4, 288)
+    good = np.full((288, 4), 0.1)
+    good[np.arange(288), targets] = 0.7
+    sure = np.full((288, 4), 0.001)
+    sure[np.arange(288), targets] = 0.997
+    sure[:12] = np.eye(4)[(targets[:12] + 1) % 4] * 0.9 + 0.025
+    pair = {1: Predictions(np.arange(288), targets, good), 2: Predictions(np.arange(288), targets, sure)}
+    assert select_ensemble(pair, ACCURACY, "max").trials == (1,)
