@@ -78,12 +78,17 @@ def test_shift_moves_whole_images_by_whole_pixels_within_its_share(height, width
     assert {dx for _, dx in seen} == set(range(-right, right + 1))
 
 
-def test_shift_fills_the_border_by_reflection():
-    row = torch.arange(8.0).expand(50, 1, 8, 8) / 8
+@pytest.mark.parametrize(
+    ("channels", "edges"),
+    [
+        (1, {(0.0, 0.0, 1.0), (0.0, 1.0, 2.0), (1.0, 2.0, 3.0), (0.0, 0.0, 0.0)}),  # the last: a shift down
+        (3, {(1.0, 0.0, 1.0), (0.0, 1.0, 2.0), (1.0, 2.0, 3.0)}),
+    ],
+)
+def test_shift_fills_the_border_with_black_in_grey_pictures_and_by_reflection_in_colour_ones(channels, edges):
+    row = torch.arange(8.0).expand(50, channels, 8, 8) / 8
     found = _apply(shift, ShiftOptions(share=0.125), row)
-    edges = {tuple((each[0, 0, :3] * 8).tolist()) for each in found}
-    assert edges <= {(1.0, 0.0, 1.0), (0.0, 1.0, 2.0), (1.0, 2.0, 3.0)}
-    assert len(edges) == 3
+    assert {tuple((each[0, 0, :3] * 8).tolist()) for each in found} == edges
 
 
 def test_the_smallest_images_can_be_shifted():

@@ -57,7 +57,7 @@ def register_augmenters() -> Iterator[AugmenterSpec]:
     )
     yield AugmenterSpec(
         name="shift",
-        summary="Move each image by a few pixels, reflecting at the border (a padded random crop).",
+        summary="Move each image by a few pixels (a padded random crop).",
         build="seedbed.plugins.augmenters.images:shift",
         options=ShiftOptions,
     )

@@ -11,9 +11,9 @@ from pathlib import Path
 from seedbed import Dataset, Finding, NoOptions
 from seedbed.core.data.columns import image_rows
 from seedbed.core.data.dataset import Part
+from seedbed.core.data.inputs import SUFFIXES
 from seedbed.core.errors import DataError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 PARTS: dict[str, Part] = {
     "train": "train",
     "training": "train",
