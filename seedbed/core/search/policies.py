@@ -17,7 +17,7 @@ class TuneOptions:
     starts at `start_size` times the candidate's resolution and stays there for `start_share` of the
     work (progressive resolution; 1.0 or 0.0 turn it off). `freeze_norm` keeps the batch-norm statistics
     of the pretraining: the head was fitted on features made with them, and with those of small batches of
-    other images it begins worse than chance (training loss 12 against 1.0 on 8 classes of emoji).
+    other images it began worse than chance on emoji.
     """
 
     layer_decay: Annotated[float, Float(0.5, 1.0)] = 0.8

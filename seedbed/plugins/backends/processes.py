@@ -45,8 +45,8 @@ def start(module: str, arguments: Sequence[str], log: Path, environment: Mapping
 
 
 # A training step frees and asks again for the same hundred megabytes. By default glibc hands large blocks back to
-# the system each time, and every page is then faulted in and zeroed anew: a million faults and a fifth of the time
-# on two cores (medians 2,431 against 3,451 images/s of a small residual net). Other C libraries ignore this.
+# the system each time, and every page is then faulted in and zeroed anew: a million faults in half a minute,
+# and about a fifth of the time on two cores (docs/measurements.md). Other C libraries ignore this.
 _KEEP_MEMORY = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=8589934592:glibc.malloc.top_pad=67108864"
 
 
