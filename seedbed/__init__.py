@@ -16,6 +16,7 @@ _HOMES = {
     "AutoML": "seedbed.api",
     "BackendSpec": "seedbed.core.specs",
     "Candidate": "seedbed.core.search.candidate",
+    "CheckInput": "seedbed.core.protocols",
     "CheckSpec": "seedbed.core.specs",
     "Choice": "seedbed.core.space",
     "Dataset": "seedbed.core.data.dataset",
@@ -24,6 +25,7 @@ _HOMES = {
     "Fidelity": "seedbed.core.search.candidate",
     "Finding": "seedbed.core.data.profile",
     "Float": "seedbed.core.space",
+    "Inspection": "seedbed.inspection",
     "Int": "seedbed.core.space",
     "MetricSpec": "seedbed.core.specs",
     "Model": "seedbed.core.results.predict",
@@ -32,28 +34,35 @@ _HOMES = {
     "OptimizerSpec": "seedbed.core.specs",
     "Profile": "seedbed.core.data.profile",
     "Proposal": "seedbed.core.search.candidate",
+    "ReadContext": "seedbed.core.data.dataset",
     "ReaderSpec": "seedbed.core.specs",
     "Regularizer": "seedbed.core.protocols",
     "RegularizerSpec": "seedbed.core.specs",
+    "Repair": "seedbed.core.data.repair",
     "Requires": "seedbed.core.specs",
     "RuleSpec": "seedbed.core.specs",
     "Run": "seedbed.runs",
     "ScheduleSpec": "seedbed.core.specs",
+    "Schema": "seedbed.core.data.schema",
     "SeedbedError": "seedbed.core.errors",
     "StrategySpec": "seedbed.core.specs",
+    "Table": "seedbed.core.data.dataset",
     "WeightsSpec": "seedbed.core.specs",
     "fit": "seedbed.api",
     "hookimpl": "seedbed.registry.hookspecs",
+    "inspect": "seedbed.api",
     "load": "seedbed.api",
     "start": "seedbed.api",
 }
 
 if TYPE_CHECKING:
-    from seedbed.api import AutoML, fit, load, start
-    from seedbed.core.data.dataset import Dataset
+    from seedbed.api import AutoML, fit, inspect, load, start
+    from seedbed.core.data.dataset import Dataset, ReadContext, Table
     from seedbed.core.data.profile import Finding, Profile
+    from seedbed.core.data.repair import Repair
+    from seedbed.core.data.schema import Schema
     from seedbed.core.errors import ExitCode, SeedbedError
-    from seedbed.core.protocols import Regularizer
+    from seedbed.core.protocols import CheckInput, Regularizer
     from seedbed.core.results.predict import Model
     from seedbed.core.search.candidate import Candidate, Fidelity, Proposal
     from seedbed.core.space import Choice, Float, Int
@@ -75,6 +84,7 @@ if TYPE_CHECKING:
         StrategySpec,
         WeightsSpec,
     )
+    from seedbed.inspection import Inspection
     from seedbed.registry.hookspecs import hookimpl
     from seedbed.runs import Run
 
@@ -84,6 +94,7 @@ __all__ = [
     "AutoML",
     "BackendSpec",
     "Candidate",
+    "CheckInput",
     "CheckSpec",
     "Choice",
     "Dataset",
@@ -92,6 +103,7 @@ __all__ = [
     "Fidelity",
     "Finding",
     "Float",
+    "Inspection",
     "Int",
     "MetricSpec",
     "Model",
@@ -100,18 +112,23 @@ __all__ = [
     "OptimizerSpec",
     "Profile",
     "Proposal",
+    "ReadContext",
     "ReaderSpec",
     "Regularizer",
     "RegularizerSpec",
+    "Repair",
     "Requires",
     "RuleSpec",
     "Run",
     "ScheduleSpec",
+    "Schema",
     "SeedbedError",
     "StrategySpec",
+    "Table",
     "WeightsSpec",
     "fit",
     "hookimpl",
+    "inspect",
     "load",
     "start",
 ]

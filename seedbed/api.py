@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time as clock
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from seedbed.core.data.dataset import Dataset
+from seedbed.core.data.dataset import Dataset, Table
 from seedbed.core.errors import Interrupted, UsageError
 from seedbed.core.protocols import Monitor
 from seedbed.core.settings import Settings, parse_duration
@@ -19,14 +19,16 @@ from seedbed.runs import Folder, Handle, Run
 
 if TYPE_CHECKING:
     from seedbed.core.results.predict import Model
+    from seedbed.core.task import Modality
     from seedbed.estimator import AutoML
+    from seedbed.inspection import Inspection
 
-__all__ = ["AutoML", "Handle", "Run", "fit", "load", "open_registry", "open_run", "start"]
+__all__ = ["AutoML", "Handle", "Inspection", "Run", "fit", "inspect", "load", "open_registry", "open_run", "start"]
 
 Plugins = Sequence[str | ModuleType]
 
 
-def fit(source: str | Path | Dataset, **options: Any) -> Run:  # noqa: ANN401 - those of `start`, checked there
+def fit(source: Any, **options: Any) -> Run:  # noqa: ANN401 - see `start`
     """Train and rank models of the data at `source`; block until done. Options are those of `start`.
 
     Ctrl-C ends the run early and returns the best so far.
@@ -57,7 +59,7 @@ def fit_arrays(inputs: Any, targets: Any, **options: Any) -> Run:  # noqa: ANN40
 
 
 def start(
-    source: str | Path | Dataset,
+    source: Any,  # noqa: ANN401 - see below
     *,
     time: str | float | None = None,
     trials: int | None = None,
@@ -65,6 +67,12 @@ def start(
     target: str | None = None,
     test: str | Path | None = None,
     task: str | None = None,
+    modality: str | None = None,
+    inputs: Sequence[str] = (),
+    group: str | None = None,
+    order: str | None = None,
+    part: str | None = None,
+    repair: str = "safe",
     metric: str | None = None,
     strategy: str = "auto",
     backend: str = "local",
@@ -85,7 +93,12 @@ def start(
     """Begin a run in a thread of its own and return at once.
 
     Args:
-        source: a folder of class folders of images, an address such as `demo:digits`, or a Dataset.
+        source: an address (a folder, a file, `demo:digits`, `hub:owner/name`), or data in memory: a pandas
+            DataFrame, a `datasets.Dataset`, a dict of columns, a Table or a Dataset.
+        target, inputs, part, group, order: columns of a table: what to learn, what to learn it from, which
+            rows are for training, validation and test, which rows must stay on one side, what came when.
+        task, modality: where the data leaves them open, or the guess is wrong.
+        repair: which repairs of the data are applied: `"none"`, `"safe"` ones or `"all"`; its files stay as they are.
         time: the whole budget, as `"10m"` or in seconds; `trials` bounds the candidates instead or too.
         out: the run's folder; `runs/NAME-N` where it is None.
         use, without: components as `"kind:name"`; `fixed` pins parameters of the search space.
@@ -97,11 +110,18 @@ def start(
         UsageError: an option has no sensible value.
     """
     began = clock.time() if began is None else began
+    data = _in_memory(source, modality)
     settings = Settings(
-        source=source.source if isinstance(source, Dataset) else str(source),
+        source=str(source) if data is None else data.source,
         target=target,
         test=None if test is None else str(test),
         task=task,
+        modality=modality,
+        inputs=tuple(inputs),
+        group=group,
+        order=order,
+        part=part,
+        repair=repair,
         metric=metric,
         seconds=parse_duration(str(time)) if time is not None else None,
         trials=trials,
@@ -123,9 +143,71 @@ def start(
             "A plugin was given as an object that worker processes cannot import by name; "
             "put it into a module, or use backend='inline'."
         )
-    dataset = source if isinstance(source, Dataset) else None
     folder = Folder(out=out, resume=resume, overwrite=overwrite)
-    return Handle(settings, registry, monitors, dataset=dataset, folder=folder, cache=home(), began=began)
+    return Handle(settings, registry, monitors, data=data, folder=folder, cache=home(), began=began)
+
+
+def inspect(
+    source: Any,  # noqa: ANN401 - see `start`
+    *,
+    target: str | None = None,
+    test: str | Path | None = None,
+    task: str | None = None,
+    modality: str | None = None,
+    inputs: Sequence[str] = (),
+    group: str | None = None,
+    order: str | None = None,
+    part: str | None = None,
+    repair: str = "safe",
+    without: Sequence[str] = (),
+    seed: int = 0,
+    offline: bool = False,
+    time: str | float = "30s",
+    plugins: Plugins = (),
+    report: Callable[[str, str], None] = lambda stage, detail: None,
+) -> Inspection:
+    """Read and check the data as a run would, and train nothing. Options are those of `start`.
+
+    Args:
+        time: what may be spent on the features that the finer checks need; with less, they look at a sample.
+        report: called with a stage and a detail, about once a second.
+
+    Raises:
+        SeedbedError: the data cannot be used, and why.
+    """
+    from seedbed.inspection import examine
+
+    data = _in_memory(source, modality)
+    settings = Settings(
+        source=str(source) if data is None else data.source,
+        target=target,
+        test=None if test is None else str(test),
+        task=task,
+        modality=modality,
+        inputs=tuple(inputs),
+        group=group,
+        order=order,
+        part=part,
+        repair=repair,
+        without=tuple(without),
+        seed=seed,
+        offline=offline,
+        seconds=parse_duration(str(time)),
+    )
+    registry = open_registry(plugins)
+    registry.require_named()
+    return examine(settings, registry, data, home(), report)
+
+
+def _in_memory(source: object, modality: str | None) -> Table | Dataset | None:
+    """Return data that was given itself, None for an address."""
+    if isinstance(source, str | os.PathLike):
+        return None
+    if isinstance(source, Table | Dataset):
+        return source
+    from seedbed.core.data.objects import table_of
+
+    return table_of(source, modality=cast("Modality | None", modality))
 
 
 def load(path: str | Path, plugins: Plugins = ()) -> Model:
@@ -177,4 +259,8 @@ def __getattr__(name: str) -> object:
         from seedbed.estimator import AutoML
 
         return AutoML
+    if name == "Inspection":
+        from seedbed.inspection import Inspection
+
+        return Inspection
     raise AttributeError(f"module 'seedbed.api' has no attribute {name!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import click
 
 from seedbed import __version__
 from seedbed.core.errors import ExitCode, UsageError
+from seedbed.options import as_json_option, data_options, fit_options
 from seedbed.shell import (
     Commands,
     Group,
@@ -69,41 +70,9 @@ def _train(ctx: click.Context, source: str, *, monitors: Sequence[str], **option
     return run, int(ExitCode.INTERRUPTED if interrupted else run.exit_code)
 
 
-_FIT_OPTIONS = (
-    click.option("--target", metavar="COL", help="Column to predict, for tables."),
-    click.option("--test", metavar="DATA", help="Data to score the winner on; it plays no part in training."),
-    click.option("--task", help="Kind of task, where the data leaves it open."),
-    click.option("--metric", metavar="NAME", help="Score that decides."),
-    click.option("--time", metavar="DURATION", help="Time for everything, as 90s, 10m or 2h."),
-    click.option("--trials", type=click.IntRange(1), metavar="N", help="Number of candidates to try."),
-    click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder for the run."),
-    click.option("--strategy", metavar="NAME", default="auto", help="What decides what to try next."),
-    click.option("--backend", metavar="NAME", default="local", help="Where trials run."),
-    click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps."),
-    click.option("--workers", type=click.IntRange(0), default=0, metavar="N", help="Trials at a time; 0: chosen."),
-    click.option("--threads", type=click.IntRange(0), default=0, metavar="N", help="Threads a trial; 0: chosen."),
-    click.option("--use", metavar="KIND:NAME", multiple=True, help="Try only these of a kind; repeatable."),
-    click.option("--without", metavar="KIND:NAME", multiple=True, help="Leave a component out; repeatable."),
-    click.option("--set", "fixed", metavar="PATH=VALUE", multiple=True, help="Pin a parameter; repeatable."),
-    click.option("--seed", type=int, default=0, metavar="N", help="Seed of every random choice."),
-    click.option("--offline", is_flag=True, help="Fetch nothing from the network."),
-    click.option("--resume", is_flag=True, help="Go on with the run in --out."),
-    click.option("--overwrite", is_flag=True, help="Replace the run in --out."),
-)
-
-
-def _fit_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(_FIT_OPTIONS):
-        command = option(command)
-    return command
-
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-
-
 @main.command()
 @click.argument("data")
-@_fit_options
+@fit_options
 @click.option(
     "--config",
     metavar="FILE.toml",
@@ -113,7 +82,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Read options from a file; the command line wins.",
 )
-@_as_json
+@as_json_option
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Log every event instead of the live view.")
 @click.pass_context
@@ -129,8 +98,9 @@ def fit(
 ) -> None:
     """Train and rank models of DATA; keep the best.
 
-    DATA is a folder with one sub-folder of images for each class, below train/, valid/ and test/ or not,
-    or demo:NAME for data that comes with the installation.
+    DATA is a folder with one sub-folder of images for each class, below train/, valid/ and test/ or not; a table
+    (CSV, TSV, Parquet, JSON lines) with texts, paths of images or series; a .npz or .ts file; a saved data set;
+    hub:OWNER/NAME; or demo:NAME for data that comes with the installation.
     """
     if quiet and verbose:
         raise UsageError("-q shows nothing and -v shows everything; give one of them.")
@@ -153,6 +123,56 @@ def fit(
 
 
 @main.command()
+@click.argument("data")
+@data_options
+@click.option(
+    "--time", metavar="DURATION", default="30s", show_default=True, help="Time for the finer checks' features."
+)
+@click.option("--html", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a page too.")
+@as_json_option
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.pass_context
+def inspect(
+    ctx: click.Context,
+    /,
+    data: str,
+    *,
+    html: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,  # noqa: ANN401 - handed on as they are to `inspect` of the Python face, which names them all
+) -> None:
+    """Check DATA and say what is wrong with it, without training anything.
+
+    DATA is whatever `fit` takes.
+    """
+    from seedbed import show
+    from seedbed.api import inspect as examine
+    from seedbed.show_inspection import inspection
+
+    with interruptible():
+        found = examine(data, plugins=plugins_named(ctx), report=_quiet if quiet else _told, **options)
+    if html is not None:
+        try:
+            html.write_text(found.to_html(), encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise UsageError(f"{html} cannot be written: {error}; give another --html FILE.") from error
+    if as_json:
+        emit(show.to_json(found.summary()))
+    else:
+        dataset = found.examined.dataset
+        emit(inspection(dataset.source, dataset.schema, found.profile, found.findings, found.seconds))
+
+
+def _told(stage: str, detail: str) -> None:
+    click.echo(f"{stage}  {detail}".rstrip(), err=True)
+
+
+def _quiet(stage: str, detail: str) -> None:
+    """Tell nothing."""
+
+
+@main.command()
 @click.argument("name", default="digits")
 @click.option("--time", metavar="DURATION", default="30s", show_default=True)
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path))
@@ -169,7 +189,7 @@ def demo(ctx: click.Context, name: str, time: str, out: Path | None) -> None:
 
 @main.command()
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
-@_as_json
+@as_json_option
 @click.pass_context
 def leaderboard(ctx: click.Context, run: Path, *, as_json: bool) -> None:
     """Show the trials of RUN in their honest order: who leads, who is tied, and what failed."""
@@ -185,7 +205,7 @@ def leaderboard(ctx: click.Context, run: Path, *, as_json: bool) -> None:
 @click.argument("data")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--proba", is_flag=True, help="Add a column p_<class> for each class.")
-@_as_json
+@as_json_option
 @click.pass_context
 def predict(ctx: click.Context, run: Path, data: str, output: Path | None, *, proba: bool, as_json: bool) -> None:
     """Predict every row of DATA, in order, with the model of RUN.
@@ -224,7 +244,7 @@ def predict(ctx: click.Context, run: Path, data: str, output: Path | None, *, pr
 @main.command()
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
 @click.argument("data")
-@_as_json
+@as_json_option
 @click.pass_context
 def evaluate(ctx: click.Context, run: Path, data: str, *, as_json: bool) -> None:
     """Score the model of RUN on labelled DATA."""
@@ -242,7 +262,7 @@ def plugins() -> None:
 
 @plugins.command("list")
 @click.argument("kind", required=False)
-@_as_json
+@as_json_option
 @click.option("-v", "--verbose", is_flag=True, help="Show why broken plugins are broken.")
 @click.pass_context
 def list_plugins(ctx: click.Context, kind: str | None, *, as_json: bool, verbose: bool) -> None:
@@ -273,7 +293,7 @@ def show_plugin(ctx: click.Context, component: str) -> None:
 
 @main.command()
 @click.option("--offline", is_flag=True, help="Do not try the network.")
-@_as_json
+@as_json_option
 @click.pass_context
 def doctor(ctx: click.Context, *, offline: bool, as_json: bool) -> None:
     """Check this installation, and say what to repair and how."""

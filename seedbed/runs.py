@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedbed.core.data.dataset import Dataset
+from seedbed.core.data.dataset import Dataset, Table
 from seedbed.core.errors import ExitCode
 from seedbed.core.protocols import Monitor, Workplace
 from seedbed.core.settings import Settings
@@ -41,7 +41,7 @@ class Handle:
         registry: Registry,
         monitors: Sequence[str | Monitor],
         *,
-        dataset: Dataset | None,
+        data: Table | Dataset | None,
         folder: Folder,
         cache: Path,
         began: float,
@@ -49,7 +49,7 @@ class Handle:
         self._settings, self._registry = settings, registry
         self._feed = _Feed()
         self._watchers = [self._feed.watch, *(_maker(each, registry) for each in monitors)]
-        self._dataset, self._folder, self._cache, self._began = dataset, folder, cache, began
+        self._data, self._folder, self._cache, self._began = data, folder, cache, began
         self._cancelled, self._done = threading.Event(), threading.Event()
         self._outcome: Outcome | None = None
         self._error: BaseException | None = None
@@ -72,7 +72,7 @@ class Handle:
                     monitors=self._watchers,
                     cancelled=self._cancelled.is_set,
                     version=__version__,
-                    dataset=self._dataset,
+                    data=self._data,
                     out=self._folder.out,
                     resume=self._folder.resume,
                     overwrite=self._folder.overwrite,
@@ -223,6 +223,15 @@ class Run:
             },
             "first_bundle_seconds": history.first_bundle_at,
             "test": None if history.evaluation is None else history.evaluation.metrics,
+            "test_without_leaked": _without_leaked(history),
             "leaderboard": self.leaderboard.to_json(),
             "findings": [msgspec.to_builtins(finding) for finding in history.findings],
         }
+
+
+def _without_leaked(history: History) -> dict[str, Any] | None:
+    """Return the test scores without the rows that training has too, None where there are none such."""
+    found = history.evaluation
+    if found is None or not found.leaked:
+        return None
+    return {"metrics": found.metrics_without_leaked, "examples": found.examples - found.leaked, "leaked": found.leaked}

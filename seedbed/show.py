@@ -140,6 +140,7 @@ def run_summary(document: Mapping[str, Any], board: Leaderboard) -> str:
     lines = [*_findings(document["findings"]), _best(board), _kept(document["best"], board.metric)]
     if document["test"]:
         lines.append(f"Test: {metrics(document['test'])}")
+        lines.append(_without_leaked(document.get("test_without_leaked")))
     if board.best and not board.beats_baseline:
         lines.append("Nothing beats the baseline: more data, cleaner labels or more time may help.")
     lines.append(ties(board))
@@ -151,6 +152,16 @@ def run_summary(document: Mapping[str, Any], board: Leaderboard) -> str:
     else:
         lines.append(f"Next: seedbed leaderboard {quoted(document['run'])}")
     return "\n".join(filter(None, lines))
+
+
+def _without_leaked(found: Mapping[str, Any] | None) -> str:
+    """Say what the test is worth without the rows that training has too; empty where there are none."""
+    if not found:
+        return ""
+    if not found["metrics"]:
+        return f"      All {found['leaked']:,} test rows have a duplicate in training: this test proves nothing."
+    rows = f"without the {found['leaked']:,} test rows that have a duplicate in training"
+    return f"      {metrics(found['metrics'])} {rows}"
 
 
 def _best(board: Leaderboard) -> str:

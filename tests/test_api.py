@@ -29,7 +29,8 @@ def run(tmp_path_factory):
 def test_the_summary_has_the_documented_keys(run):
     found = run.summary()
     assert found.keys() == {"run", "task", "seconds", "budget_seconds", "best", "test", "leaderboard", "findings"} | {
-        "first_bundle_seconds"
+        "first_bundle_seconds",
+        "test_without_leaked",
     }
     assert found["best"].keys() == {"trial", "score", "trials", "weights"}
     assert found["task"].keys() == {"modality", "kind", "metric", "direction", "classes"}
@@ -40,7 +41,7 @@ def test_the_summary_has_the_documented_keys(run):
             "role", "reason", "best_probability",
         }  # fmt: skip
     for finding in found["findings"]:
-        assert finding.keys() == {"check", "severity", "evidence", "remedy", "rows", "count"}
+        assert finding.keys() == {"check", "severity", "evidence", "remedy", "rows", "count", "repair"}
 
 
 def test_the_summary_is_json_and_says_what_came_of_the_run(run):

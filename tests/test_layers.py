@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1] / "seedbed"
 FILES = sorted(ROOT.rglob("*.py"))
 LIMIT = 350
 
-SHELL = ("cli", "shell", "show", "doctor", "prediction_files", "__main__")
-FACE = ("api", "estimator", "runs")
+SHELL = ("cli", "options", "shell", "show", "show_inspection", "doctor", "prediction_files", "__main__")
+FACE = ("api", "estimator", "inspection", "page", "runs")
 ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | {
     "worker": "worker", "core": "core", "registry": "registry", "plugins": "plugins", "__init__": "names"
 }  # fmt: skip
@@ -33,7 +33,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "pluggy": ("registry/",),
     "pytest": ("registry/conformance/",),
-    "click": ("cli.py", "shell.py", "registry/shelf.py"),
+    "click": ("cli.py", "options.py", "shell.py", "registry/shelf.py"),
     "rich": ("plugins/monitors/",),
     "timm": ("plugins/",),
 }
@@ -53,7 +53,7 @@ FLOORS = (
     ("search",),
     ("training",),
     ("results", "runfolder"),
-    ("session", "engine", "work"),
+    ("intake", "session", "engine", "work"),
 )
 
 

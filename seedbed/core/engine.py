@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from dataclasses import dataclass
 from typing import cast
 
-from seedbed.core.data.check import run_checks
-from seedbed.core.data.columns import column
+from seedbed.core.data.check import by_severity
 from seedbed.core.data.dataset import Dataset
-from seedbed.core.data.describe import describe
-from seedbed.core.data.prepare import Prepared, prepare
+from seedbed.core.data.prepared import Prepared, PreparedImages
 from seedbed.core.data.profile import Profile
-from seedbed.core.data.read import read_parts
-from seedbed.core.data.split import Splits, load_splits, save_splits, split
+from seedbed.core.data.repair import Checked
+from seedbed.core.data.schema import Schema
+from seedbed.core.data.split import Splits, load_splits, save_splits
 from seedbed.core.errors import Interrupted, NoCandidateSucceeded, UsageError
+from seedbed.core.intake import Intake
 from seedbed.core.protocols import Strategy
 from seedbed.core.results.bundle import save_bundle
 from seedbed.core.results.diagnose import diagnose
@@ -36,8 +35,6 @@ from seedbed.core.search.events import (
 from seedbed.core.search.history import History
 from seedbed.core.search.study import Ground, Study
 from seedbed.core.session import Request, Session
-from seedbed.core.specs import MetricSpec
-from seedbed.core.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +60,9 @@ def fit(request: Request) -> Outcome:
         run = _Steps(session)
         dataset = run.read()
         prepared = run.prepare(dataset)
-        splits = run.split(dataset, prepared)
-        profile = run.describe(dataset, prepared, splits)
+        checked = run.check(dataset, prepared)
+        splits = run.split(dataset, checked)
+        profile = run.describe(dataset, prepared, checked, splits)
         composition = run.compose(profile)
         ended = run.search(composition, prepared, profile)
         ranking = run.rank(profile)
@@ -82,6 +80,15 @@ class _Steps:
         self.backend, self.budget = session.backend, session.budget
         self.chronicle, self.history = session.chronicle, session.history
         self.network, self.lookup = session.network, session.lookup
+        self.schema = Schema()
+        self.intake = Intake(
+            settings=self.settings,
+            lookup=self.lookup,
+            cache=session.request.cache,
+            data=session.request.data,
+            report=self._enter,
+            cancelled=session.request.cancelled,
+        )
 
     def _enter(self, stage: str, detail: str = "") -> None:
         if self.request.cancelled() and not self.history.scored:
@@ -89,68 +96,51 @@ class _Steps:
         self.chronicle.record(StageEntered(stage=stage, detail=detail))
 
     def read(self) -> Dataset:
-        """Find the reader for the address and let it read."""
-        self._enter("reading", self.settings.source)
-        if self.settings.target is not None:
-            raise UsageError(
-                f"target={self.settings.target}: images in class folders have no columns; leave --target out."
-            )
-        if self.request.dataset is not None:
-            return self.request.dataset
-        return read_parts(self.settings.source, self.settings.test, self.lookup)
+        """Find the reader for the address, let it read, and settle what is to be learnt."""
+        dataset = self.intake.read()
+        self.schema = dataset.schema
+        return dataset
 
     def prepare(self, dataset: Dataset) -> Prepared:
         """Decode everything once; what an earlier run decoded is only opened."""
-        self._enter("preparing", f"{len(dataset):,} images")
-        said = time.monotonic()
-
-        def report(done: int, total: int) -> None:
-            nonlocal said
-            if time.monotonic() - said > 1.0:
-                said = time.monotonic()
-                self.chronicle.record(StageEntered(stage="preparing", detail=f"{done:,} of {total:,} images"))
-
-        return prepare(dataset, self.request.cache / "prepared", report=report, cancelled=self.request.cancelled)
-
-    def split(self, dataset: Dataset, prepared: Prepared) -> Splits:
-        """Give every row its part; a run that goes on keeps its split."""
+        prepared = self.intake.prepare(dataset)
         described = self.history.profile
-        if described is not None and self.folder.splits.is_file():
-            if described.fingerprint != prepared.fingerprint:
-                raise UsageError(
-                    f"The data in {self.settings.source} has changed since this run began; "
-                    "scores would not be comparable. Begin another run in another --out."
-                )
-            return load_splits(self.folder.splits)
-        found = split(column(dataset, "target"), column(dataset, "part"), prepared.usable(), self.settings.seed)
-        save_splits(found, self.folder.splits)
-        return found
+        if described is not None and described.fingerprint != prepared.fingerprint:
+            raise UsageError(
+                f"The data in {self.settings.source} has changed since this run began; "
+                "scores would not be comparable. Begin another run in another --out."
+            )
+        return prepared
 
-    def describe(self, dataset: Dataset, prepared: Prepared, splits: Splits) -> Profile:
-        """Measure the data, check it, and say what was found; a run that goes on has done so."""
-        self._enter("checking")
-        if self.history.profile is not None:
-            return self.history.profile
-        profile = describe(prepared, splits, self._task(splits.classes))
-        findings = [*dataset.findings, *splits.findings, *run_checks(dataset, prepared, self.lookup)]
+    def check(self, dataset: Dataset, prepared: Prepared) -> Checked | None:
+        """Look for what is wrong, and repair what may be; a run that goes on has done so."""
+        if self._is_described:
+            return None
+        return self.intake.check(dataset, prepared)
+
+    def split(self, dataset: Dataset, checked: Checked | None) -> Splits:
+        """Give every row its part; a run that goes on keeps its split."""
+        if checked is None:
+            return load_splits(self.folder.splits)
+        splits = self.intake.split(dataset, checked)
+        save_splits(splits, self.folder.splits)
+        return splits
+
+    @property
+    def _is_described(self) -> bool:
+        return self.history.profile is not None and self.folder.splits.is_file()
+
+    def describe(self, dataset: Dataset, prepared: Prepared, checked: Checked | None, splits: Splits) -> Profile:
+        """Measure the data and say what was found; a run that goes on has done so."""
+        if checked is None:
+            return cast(Profile, self.history.profile)
+        profile = self.intake.describe(dataset, prepared, splits)
+        findings = by_severity((*checked.findings, *splits.findings))
         self.folder.save_facts(profile, findings)
         for finding in findings:
             self.chronicle.record(FindingMade(finding=finding))
         self.chronicle.record(DataDescribed(profile=profile))  # the last: a run that goes on takes it for a sign of all
         return profile
-
-    def _task(self, classes: tuple[str, ...]) -> Task:
-        wanted = self.settings.task or "classification"
-        if wanted != "classification":
-            raise UsageError(f"task={wanted}: images can only be classified so far; leave --task out.")
-        spec = cast(MetricSpec, self.request.lookup.get("metric", self.settings.metric or "accuracy"))
-        return Task(
-            modality="image",
-            kind="classification",
-            metric=spec.name,
-            direction=spec.direction,
-            classes=classes,
-        )
 
     def compose(self, profile: Profile) -> Composition:
         """Merge the components that fit into one space; say which do not, and why."""
@@ -248,9 +238,10 @@ class _Steps:
             self.folder.best,
             [(self.folder.trial(trial), weight) for trial, weight in weights.items()],
             profile,
-            prepared.form,
+            cast(PreparedImages, prepared).form,  # compose refuses what is not of images
             score=score or 0.0,
             source=self.settings.source,
+            schema=self.schema,
         )
         self.chronicle.record(BundleSaved(trials=tuple(weights), weights=tuple(weights.values()), score=score or 0.0))
 

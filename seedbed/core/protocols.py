@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from seedbed.core.data.dataset import Dataset
-    from seedbed.core.data.prepare import Prepared
+    from seedbed.core.data.dataset import Dataset, ReadContext, Table
+    from seedbed.core.data.features import Features
+    from seedbed.core.data.prepared import Prepared
     from seedbed.core.data.profile import Finding
+    from seedbed.core.data.repair import Repair
+    from seedbed.core.data.targets import Targets
     from seedbed.core.search.candidate import Job, Proposal
     from seedbed.core.search.events import Event
     from seedbed.core.search.history import History, Trial
@@ -61,16 +64,36 @@ class Reader(Protocol):
         """Whether this folder is of the reader's form; asked of readers with `folders=True` only. Cheap."""
         ...
 
-    def read(self, source: str) -> Dataset:
-        """Read what lies at the address; raises DataError with what was expected."""
+    def read(self, source: str, context: ReadContext) -> Table | Dataset:
+        """Read what lies at the address; raises DataError with what was expected.
+
+        A `Table` leaves it to the engine what is to be learnt; a `Dataset` is for forms that leave no
+        choice, as a folder of class folders. What may not fit into memory is converted into a file in
+        `context.cache` and memory-mapped.
+        """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckInput:
+    """What a check may look at.
+
+    `parts` int8 (N,) says where the owner put each row (0 nowhere, 1 training, 2 validation, 3 test),
+    `targets` what is to be learnt of it. `features` are there for checks whose spec asks for them.
+    """
+
+    dataset: Dataset
+    prepared: Prepared
+    targets: Targets
+    parts: np.ndarray
+    features: Features | None = None
 
 
 class Check(Protocol):
     """Looks at prepared data and says what is wrong with it."""
 
-    def __call__(self, dataset: Dataset, prepared: Prepared) -> Iterable[Finding]:
-        """Yield findings; changes nothing."""
+    def __call__(self, given: CheckInput) -> Iterable[Finding | Repair]:
+        """Yield findings, those with a remedy that can be carried out as repairs; changes nothing."""
         ...
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from seedbed.core.data.dataset import Dataset
+from seedbed.core.data.dataset import Dataset, Table
 from seedbed.core.errors import UsageError
 from seedbed.core.network import Network
 from seedbed.core.protocols import Backend, Lookup, Monitor, Owner, Workplace
@@ -30,7 +30,7 @@ _TRIALS = 10  # where neither a time nor a number of trials was given
 class Request:
     """A run to be done: what, where, with which components, and how it is watched and stopped.
 
-    `dataset` is the data itself where it does not lie at `settings.source`.
+    `data` is the data itself where it does not lie at `settings.source`.
     `began` is the Unix time from which the budget counts; `plugins` reopen the registry elsewhere.
     """
 
@@ -38,7 +38,7 @@ class Request:
     lookup: Lookup
     cache: Path
     began: float
-    dataset: Dataset | None = None
+    data: Table | Dataset | None = None
     out: str | Path | None = None
     resume: bool = False
     overwrite: bool = False

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import get_args
 
-from seedbed.core.errors import UsageError
+from seedbed.core.errors import UnknownName, UsageError
 from seedbed.core.space import Value
+from seedbed.core.task import Modality, TaskKind
+
+REPAIRS = ("none", "safe", "all")
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)([smhd]))+")
@@ -36,13 +40,21 @@ class Settings:
 
     `seconds` is the whole budget in wall-clock time, `trials` the number of candidates; with neither,
     ten are tried. `use` and `without` name components as "kind:name"; `fixed` pins parameters
-    of the space (`{"optimizer": "sgd"}`). `threads` and `workers` of 0 leave the choice to the engine.
+    of the space (`{"optimizer": "sgd"}`). `target`, `inputs`, `group`, `order` and `part` name columns of
+    tables; `repair` says which repairs of the data are applied: none, safe or all. `threads` and `workers`
+    of 0 leave the choice to the engine.
     """
 
     source: str
     target: str | None = None
     test: str | None = None
     task: str | None = None
+    modality: str | None = None
+    inputs: tuple[str, ...] = ()
+    group: str | None = None
+    order: str | None = None
+    part: str | None = None
+    repair: str = "safe"
     metric: str | None = None
     seconds: float | None = None
     trials: int | None = None
@@ -65,6 +77,13 @@ class Settings:
         for name in ("workers", "threads"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name}={getattr(self, name)}; give 1 or more, or 0 to leave the choice to Seedbed.")
+        for name, given, known in (
+            ("task", self.task, get_args(TaskKind)),
+            ("modality", self.modality, get_args(Modality)),
+            ("repair", self.repair, REPAIRS),
+        ):
+            if given is not None and given not in known:
+                raise UnknownName(name, given, known)
         for each in (*self.use, *self.without):
             if each.count(":") != 1 or each.startswith(":") or each.endswith(":"):
                 raise UsageError(f"{each!r} names no component; write KIND:NAME, as in optimizer:sgd.")

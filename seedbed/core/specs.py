@@ -81,9 +81,14 @@ class ReaderSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSpec(Spec):
-    """`build(options) -> Check`: finds what is wrong with a dataset."""
+    """`build(options) -> Check`: finds what is wrong with a dataset, and where it can, how to repair it.
+
+    `features` asks for what a frozen backbone sees in the rows; where that cannot be had in the time there
+    is, the check is left out and the run says so.
+    """
 
     kind: ClassVar[str] = "check"
+    features: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from seedbed.core.results.predict import Model
 from seedbed.core.results.scoring import score_all
 from seedbed.core.search.candidate import EvaluationJob, Job, TrialJob
@@ -39,6 +41,10 @@ def evaluate_bundle(job: EvaluationJob, emit: Callable[[Event], None], should_st
         targets = splits.targets[rows]
         Predictions(rows, targets, probabilities).save(Path(job.output))
         metrics = score_all(targets, probabilities, job.profile.task, desk.lookup)
+        honest = ~np.isin(rows, splits.leaked) if job.part == "test" else np.ones(len(rows), dtype=bool)
+        apart = {}
+        if honest.any() and not honest.all():
+            apart = score_all(targets[honest], probabilities[honest], job.profile.task, desk.lookup)
     except Exception as error:  # plugins' code runs here
         emit(
             EvaluationFailed(
@@ -46,4 +52,13 @@ def evaluate_bundle(job: EvaluationJob, emit: Callable[[Event], None], should_st
             )
         )
         return
-    emit(BundleEvaluated(part=job.part, metrics=metrics, examples=len(rows), seconds=time.monotonic() - began))
+    emit(
+        BundleEvaluated(
+            part=job.part,
+            metrics=metrics,
+            examples=len(rows),
+            seconds=time.monotonic() - began,
+            leaked=int((~honest).sum()),
+            metrics_without_leaked=apart,
+        )
+    )

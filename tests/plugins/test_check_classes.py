@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seedbed import Dataset, Finding, NoOptions
+from seedbed.core.data.check import input_of
 from seedbed.core.data.columns import image_rows
-from seedbed.core.data.prepare import Prepared
+from seedbed.core.data.prepared import PreparedImages
+from seedbed.core.data.repair import Repair
 from seedbed.plugins.checks.classes import class_names, imbalance, rare_classes
 
 
@@ -14,7 +16,7 @@ def findings(
     build: Callable, targets: list[str], parts: list[str] | None = None, unreadable: tuple[int, ...] = ()
 ) -> list[Finding]:
     rows = image_rows(["x.png"] * len(targets), targets, parts or [""] * len(targets))
-    prepared = Prepared(
+    prepared = PreparedImages(
         folder=Path("nowhere"),
         rows=len(targets),
         height=8,
@@ -24,7 +26,8 @@ def findings(
         unreadable=tuple((row, "is empty") for row in unreadable),
     )
     dataset = Dataset(rows=rows, modality="image", source="here", name="here")
-    return list(build(NoOptions())(dataset, prepared))
+    found = list(build(NoOptions())(input_of(dataset, prepared)))
+    return [each.finding if isinstance(each, Repair) else each for each in found]
 
 
 def test_a_class_of_one_and_a_small_class_are_told_apart() -> None:

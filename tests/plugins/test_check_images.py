@@ -7,8 +7,10 @@ import numpy as np
 from PIL import Image
 
 from seedbed import Dataset, Finding, NoOptions
+from seedbed.core.data.check import input_of
 from seedbed.core.data.columns import image_rows
 from seedbed.core.data.prepare import prepare
+from seedbed.core.data.repair import Repair
 from seedbed.plugins.checks import images as module
 from seedbed.plugins.checks.images import constant_images, unreadable_files
 
@@ -23,7 +25,8 @@ def findings(build, encoded: list[bytes], folder: Path, targets: list[str] | Non
     targets = targets or ["a"] * len(encoded)
     rows = image_rows(encoded, targets, [""] * len(encoded))
     dataset = Dataset(rows=rows, modality="image", source="here", name="here")
-    return list(build(NoOptions())(dataset, prepare(dataset, folder / "cache")))
+    found = list(build(NoOptions())(input_of(dataset, prepare(dataset, folder / "cache"))))
+    return [each.finding if isinstance(each, Repair) else each for each in found]
 
 
 def noise(seed: int, size: int = 40) -> np.ndarray:
@@ -42,7 +45,8 @@ def test_readable_rows_are_not_worth_a_word(tmp_path) -> None:
     assert findings(unreadable_files, [png(noise(0))], tmp_path) == []
 
 
-def test_of_many_unreadable_rows_some_are_listed_and_all_counted(tmp_path) -> None:
+def test_of_many_unreadable_rows_some_are_listed_and_all_counted(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "MOST_NAMED", 100)
     (finding,) = findings(unreadable_files, [png(noise(0)), *[b"text"] * 150], tmp_path)
     assert (len(finding.rows), finding.count) == (module.MOST_NAMED, 150)
     assert "145 more" in finding.evidence

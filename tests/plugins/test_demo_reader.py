@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +12,16 @@ from PIL import Image
 
 from seedbed import NoOptions
 from seedbed.core.data.columns import column, origins
+from seedbed.core.data.dataset import ReadContext
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers import demo
+
+CONTEXT = ReadContext(cache=Path("unused"))
 
 
 @pytest.fixture(scope="module")
 def digits():
-    return demo.build(NoOptions()).read("demo:digits")
+    return demo.build(NoOptions()).read("demo:digits", CONTEXT)
 
 
 def test_digits_are_grey_images_that_use_the_whole_range(digits) -> None:
@@ -68,14 +72,16 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch) -> None:
 
 def test_an_unknown_name_is_guessed_at() -> None:
     with pytest.raises(DataError, match="Did you mean 'digits'"):
-        demo.build(NoOptions()).read("demo:digit")
+        demo.build(NoOptions()).read("demo:digit", CONTEXT)
 
 
 @pytest.mark.slow
 def test_reading_imports_neither_scikit_learn_nor_torch() -> None:
     code = (
-        "import sys; from seedbed import NoOptions; from seedbed.plugins.readers.demo import build;"
-        "build(NoOptions()).read('demo:digits'); print({'sklearn', 'torch'} & set(sys.modules))"
+        "import sys; from pathlib import Path; from seedbed import NoOptions;"
+        "from seedbed.core.data.dataset import ReadContext; from seedbed.plugins.readers.demo import build;"
+        "build(NoOptions()).read('demo:digits', ReadContext(cache=Path()));"
+        "print({'sklearn', 'torch'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (run.stdout.strip(), run.stderr) == ("set()", "")

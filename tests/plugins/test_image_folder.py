@@ -8,9 +8,13 @@ import pytest
 from PIL import Image
 
 from seedbed import NoOptions
-from seedbed.core.data.columns import column, origins, row_names
+from seedbed.core.data.check import input_of
+from seedbed.core.data.columns import column, origins, parts_of, row_names
+from seedbed.core.data.dataset import ReadContext
 from seedbed.core.data.prepare import prepare
+from seedbed.core.data.repair import Repair
 from seedbed.core.data.split import split
+from seedbed.core.data.targets import targets_of
 from seedbed.core.errors import DataError
 from seedbed.plugins.checks.classes import class_names, rare_classes
 from seedbed.plugins.checks.images import unreadable_files
@@ -27,7 +31,7 @@ def make(root: Path, *names: str) -> Path:
 
 
 def read(root: Path):
-    return build(NoOptions()).read(str(root))
+    return build(NoOptions()).read(str(root), ReadContext(cache=root / "unused"))
 
 
 def rows(root: Path) -> list[tuple[str, str, str]]:
@@ -94,6 +98,33 @@ def test_links_are_followed_but_not_in_circles(tmp_path) -> None:
     (root / "cat" / "circle").symlink_to(root / "cat")
     (root / "dog" / "gone.png").symlink_to(elsewhere / "gone.png")
     assert [name for name, _, _ in rows(root)] == ["bird/3.png", "cat/1.png", "cat/2.png", "dog/1.png"]
+
+
+def test_folders_that_all_link_to_each_other_are_gone_through_once(tmp_path) -> None:
+    root = make(tmp_path / "data", "cat/1.png", "dog/1.png")
+    (root / "cat" / "itself").symlink_to(root / "cat" / "itself")
+    for number in range(12):
+        (root / "cat" / str(number)).mkdir()
+        for other in range(12):
+            (root / "cat" / str(number) / f"to{other}").symlink_to(root / "cat" / str(other))
+    assert len(read(root)) == 2
+
+
+def test_folders_within_folders_without_end_are_no_crash(tmp_path) -> None:
+    root = make(tmp_path, "cat/1.png", "dog/1.png") / "cat"
+    deep = [root / Path(*["d"] * levels) for levels in range(1, 1201)]  # beyond Python's limit of recursion
+    for folder in deep:
+        folder.mkdir()
+    try:
+        assert len(read(tmp_path)) == 2
+    finally:  # which shutil.rmtree is bound by too
+        for folder in reversed(deep):
+            folder.rmdir()
+
+
+def test_a_name_with_a_line_end_is_a_name(tmp_path) -> None:
+    make(tmp_path, "cat/1\n2.png", "dog\n/1.png")
+    assert [target for _, target, _ in rows(tmp_path)] == ["cat", "dog\n"]
 
 
 def test_a_name_that_is_no_unicode_is_reported(tmp_path) -> None:
@@ -166,11 +197,12 @@ def test_everything_that_can_be_wrong_is_named_and_nothing_crashes(tmp_path) -> 
     dataset = read(root)
     prepared = prepare(dataset, tmp_path / "cache")
     checks = [make_check(NoOptions()) for make_check in (unreadable_files, rare_classes, class_names)]
-    findings = [*dataset.findings, *(each for check in checks for each in check(dataset, prepared))]
+    found = [each for check in checks for each in check(input_of(dataset, prepared))]
+    findings = [*dataset.findings, *(each.finding if isinstance(each, Repair) else each for each in found)]
     named = {name for finding in findings for name in finding.rows}
     assert {"empty", "cat/notes.txt", "cat/cut.png", "cat/text.png", "lone", "Grüne Äpfel"} <= named
 
-    splits = split(column(dataset, "target"), column(dataset, "part"), prepared.usable(), seed=0)
+    splits = split(targets_of(dataset), parts_of(dataset), prepared.usable(), seed=0)
     assert splits.classes == ("cat", "Grüne Äpfel", "lone")
     lone = column(dataset, "target").index("lone")
     assert lone in splits.train

@@ -25,10 +25,12 @@ _LOCKED_SECONDS = 60e-6
 class Block:
     """Decoded rows: `pixels` uint8 (n, H, W, C), black where `unreadable` (row in the block, reason).
 
+    `originals` int32 (n, 3) are width, height and EXIF orientation of the files, 0 where unreadable;
     `colour` and `resized` count the rows that had colour and those of another size.
     """
 
     pixels: np.ndarray
+    originals: np.ndarray
     unreadable: tuple[tuple[int, str], ...]
     colour: int
     resized: int
@@ -67,6 +69,7 @@ def decode_in_order(chunks: Iterable[list[Origin]], form: ImageForm, threads: in
 def decode_block(chunk: list[Origin], form: ImageForm) -> Block:
     """Decode some images; one that cannot be read is noted and left black."""
     pixels = np.zeros((len(chunk), form.height, form.width, form.channels), dtype=np.uint8)
+    originals = np.zeros((len(chunk), 3), dtype=np.int32)
     unreadable = []
     colour = resized = 0
     for row, origin in enumerate(chunk):
@@ -76,9 +79,10 @@ def decode_block(chunk: list[Origin], form: ImageForm) -> Block:
             unreadable.append((row, str(error)))
             continue
         pixels[row] = picture.pixels
+        originals[row] = picture.width, picture.height, picture.orientation
         colour += picture.was_colour
         resized += picture.was_resized
-    return Block(pixels=pixels, unreadable=tuple(unreadable), colour=colour, resized=resized)
+    return Block(pixels=pixels, originals=originals, unreadable=tuple(unreadable), colour=colour, resized=resized)
 
 
 def _decode_in_threads(chunks: Iterable[list[Origin]], form: ImageForm, threads: int) -> Generator[Block, None, None]:

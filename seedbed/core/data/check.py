@@ -1,39 +1,100 @@
-"""Run every check that fits the data; a check that breaks becomes a finding."""
+"""Run every check that fits the data, and carry out the repairs that the user allows."""
 
 from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import cast
 
+import numpy as np
+
+from seedbed.core.data.columns import parts_of
 from seedbed.core.data.dataset import Dataset
-from seedbed.core.data.prepare import Prepared
+from seedbed.core.data.features import Features
+from seedbed.core.data.prepared import Prepared
 from seedbed.core.data.profile import Finding
-from seedbed.core.protocols import Check, Lookup
-from seedbed.core.specs import Spec
+from seedbed.core.data.repair import Checked, Policy, Repair, repaired
+from seedbed.core.data.targets import targets_of
+from seedbed.core.protocols import Check, CheckInput, Lookup
+from seedbed.core.specs import CheckSpec
 
 log = logging.getLogger(__name__)
 
 _ORDER = ("error", "warning", "info")
 
+FeatureSource = Callable[[CheckInput], Features | None]
+"""Where checks get features from; None where they cannot be had in the time there is."""
 
-def run_checks(dataset: Dataset, prepared: Prepared, lookup: Lookup) -> list[Finding]:
-    """Return what the checks and the preparation found, the gravest first.
 
-    What the reader found is in `dataset.findings`, what the split found in `splits.findings`.
+def no_features(given: CheckInput) -> Features | None:
+    """There are no features."""
+    return None
+
+
+def run_checks(
+    dataset: Dataset,
+    prepared: Prepared,
+    lookup: Lookup,
+    *,
+    policy: Policy = "safe",
+    groups: np.ndarray | None = None,
+    features: FeatureSource = no_features,
+) -> Checked:
+    """Look at the data with every check, and apply the repairs that the policy allows.
+
+    `groups` (N,) are rows that the user wants on one side of each split. The findings are those of the
+    reader and of the preparation too, the gravest first.
     """
-    findings = [Finding(check="prepare", severity="info", evidence=note) for note in prepared.notes]
-    for spec in lookup.all("check"):
-        modalities = spec.requires.modalities
-        if not modalities or dataset.modality in modalities:
-            findings += _run(spec, dataset, prepared, lookup)
-    return sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
+    given = input_of(dataset, prepared)
+    found: list[Finding | Repair] = [*dataset.findings]
+    found += [Finding(check="prepare", severity="info", evidence=note) for note in prepared.notes]
+    specs = [each for each in cast(Sequence[CheckSpec], lookup.all("check")) if _fits(each, dataset)]
+    seen = features(given) if any(each.features for each in specs) else None
+    for spec in specs:
+        if spec.features and seen is None:
+            found.append(_not_run(spec))
+        else:
+            found += _run(spec, replace(given, features=seen) if spec.features else given, lookup)
+    usable = prepared.usable() & given.targets.known()
+    checked = repaired(found, given.targets, usable, policy, groups)
+    return replace(checked, findings=by_severity(checked.findings))
 
 
-def _run(spec: Spec, dataset: Dataset, prepared: Prepared, lookup: Lookup) -> Iterator[Finding]:
+def input_of(dataset: Dataset, prepared: Prepared) -> CheckInput:
+    """Return what checks may look at, without features."""
+    return CheckInput(dataset=dataset, prepared=prepared, targets=targets_of(dataset), parts=parts_of(dataset))
+
+
+def by_severity(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return the findings with the gravest first, otherwise in the order they came."""
+    return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
+
+
+def _fits(spec: CheckSpec, dataset: Dataset) -> bool:
+    requires = spec.requires
+    return (not requires.modalities or dataset.modality in requires.modalities) and (
+        not requires.kinds or dataset.kind in requires.kinds
+    )
+
+
+def _not_run(spec: CheckSpec) -> Finding:
+    return Finding(
+        check=spec.name,
+        severity="info",
+        evidence="This check was left out: the features it needs cannot be had here, or not in the time there is.",
+        remedy="`seedbed inspect` takes the time.",
+    )
+
+
+def _run(spec: CheckSpec, given: CheckInput, lookup: Lookup) -> Iterator[Finding | Repair]:
     try:
         check: Check = lookup.load(spec)(spec.options())
-        yield from check(dataset, prepared)
+        for found in check(given):
+            if isinstance(found, Repair):  # one that does not fit the data shows here, where its author is known
+                repaired([found], given.targets, given.prepared.usable(), "all")
+            yield found
     except Exception as error:  # the border to a plugin
         log.warning("check %s failed:\n%s", spec.name, traceback.format_exc())
         owner = lookup.owner("check", spec.name)

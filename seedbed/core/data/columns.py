@@ -7,10 +7,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     import datasets
 
     from seedbed.core.data.dataset import Dataset, Part
+
+PARTS = ("train", "valid", "test")
+"""The parts, in the order of their codes from 1."""
 
 Origin = bytes | str
 """An encoded image: the bytes themselves, or the path of the file that holds them."""
@@ -50,6 +55,42 @@ def column(dataset: Dataset, name: str) -> list[str]:
     return values
 
 
+def parts_of(dataset: Dataset) -> np.ndarray:
+    """Return where the owner put each row, int8 (N,): 0 nowhere, 1 training, 2 validation, 3 test."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    given = dataset.rows.with_format("arrow", columns=["part"])[:].column("part")
+    found = pc.index_in(given, value_set=pa.array(PARTS, pa.string())).fill_null(-1)
+    codes: np.ndarray = found.to_numpy().astype(np.int8) + np.int8(1)
+    return codes
+
+
+def ranks_of(dataset: Dataset, name: str) -> np.ndarray | None:
+    """Number the values of a column, int64 (N,): equal values get equal numbers, missing ones -1; None if not there."""
+    import pyarrow as pa
+
+    if name not in dataset.rows.column_names:
+        return None
+    values = dataset.rows.with_format("arrow", columns=[name])[:].column(name).cast(pa.string())
+    encoded = values.combine_chunks().dictionary_encode()
+    codes: np.ndarray = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
+    return codes
+
+
+def order_of(dataset: Dataset) -> np.ndarray | None:
+    """Return the rank of each row in time, float64 (N,), NaN where it is missing; None if the data has no order."""
+    import pyarrow.compute as pc
+
+    if "order" not in dataset.rows.column_names:
+        return None
+    values = dataset.rows.with_format("arrow", columns=["order"])[:].column("order").combine_chunks()
+    ranks = pc.rank(values, sort_keys="ascending", tiebreaker="dense")
+    found: np.ndarray = ranks.to_numpy().astype(np.float64)
+    found[values.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)] = np.nan
+    return found
+
+
 def origins(dataset: Dataset, rows: slice | list[int]) -> list[Origin]:
     """Return the encoded images of these rows; bytes win over a path, an empty string stands for neither."""
     images = dataset.rows.with_format("arrow", columns=["image"])[rows].column("image").to_pylist()
@@ -64,8 +105,8 @@ def _origin(image: dict[str, bytes | str | None]) -> Origin:
 def row_names(dataset: Dataset, rows: Iterable[int]) -> tuple[str, ...]:
     """Name rows for people: the file, seen from the dataset's folder, or `row 17` where there is no file."""
     wanted = [int(row) for row in rows]
-    if not wanted:
-        return ()
+    if not wanted or "image" not in dataset.rows.column_names:
+        return tuple(f"row {row}" for row in wanted)
     base = str(Path(dataset.source).resolve())
     images = dataset.rows.with_format("arrow", columns=["image"])[wanted].column("image")
     paths = [(image or {}).get("path") for image in images.to_pylist()]

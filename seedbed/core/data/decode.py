@@ -54,11 +54,17 @@ class ImageForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A decoded image: `pixels` uint8 (H, W, C), and what it was before."""
+    """A decoded image: `pixels` uint8 (H, W, C), and what it was before.
+
+    `width` and `height` are those of the file, in pixels, `orientation` that of its EXIF data, 1 to 8.
+    """
 
     pixels: np.ndarray
     was_colour: bool
     was_resized: bool
+    width: int
+    height: int
+    orientation: int
 
 
 @contextmanager
@@ -153,7 +159,14 @@ def _bring(image: Image.Image, form: ImageForm) -> Picture:
         plain = plain.resize((form.width, form.height), Image.Resampling.BICUBIC, reducing_gap=2.0)
     pixels = np.asarray(plain).reshape(form.height, form.width, form.channels)
     was_resized = was_resized and (turn < 5 or (height, width) != (form.width, form.height))
-    return Picture(pixels=pixels, was_colour=not is_grey(image), was_resized=was_resized)
+    return Picture(
+        pixels=pixels,
+        was_colour=not is_grey(image),
+        was_resized=was_resized,
+        width=width,
+        height=height,
+        orientation=turn,
+    )
 
 
 def _flat(image: Image.Image, form: ImageForm) -> Image.Image:

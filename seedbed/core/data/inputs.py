@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from seedbed.core.data.columns import Origin, image_rows
-from seedbed.core.data.dataset import Dataset, Part
-from seedbed.core.data.read import read
+from seedbed.core.data.dataset import Dataset, Part, ReadContext
+from seedbed.core.data.encode import encoded_image
+from seedbed.core.data.read import read_like
+from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
 from seedbed.core.protocols import Lookup
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 
-_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 
-
-def dataset_at(source: str, lookup: Lookup) -> Dataset:
+def dataset_at(source: str, lookup: Lookup, schema: Schema, context: ReadContext) -> Dataset:
     """Return all images at an address, labelled or not: a file, a folder of any form, or what a reader knows.
+
+    `schema` is that of the data a model was trained on: of a table the same columns are read.
 
     Raises:
         DataError: there is no image.
@@ -34,7 +32,7 @@ def dataset_at(source: str, lookup: Lookup) -> Dataset:
     elif path.is_file() and path.suffix.lower() in SUFFIXES:
         files = [str(path)]
     else:
-        return read(source, lookup)
+        return read_like(source, schema, lookup, context, need_target=False)
     if not files:
         raise DataError(f"{source} holds no images ({', '.join(sorted(SUFFIXES))}).")
     return _unlabelled(files, source)
@@ -54,7 +52,7 @@ def dataset_of(inputs: Any, targets: Sequence[Any] | None = None, part: Part = "
     if isinstance(inputs, str | bytes | os.PathLike):
         raise DataError("Give a list of inputs, even for a single one: [input].")
     try:
-        found = [_encoded(each, row) for row, each in enumerate(inputs)]
+        found = [encoded_image(each, row) for row, each in enumerate(inputs)]
     except TypeError as error:
         raise DataError(
             f"Inputs of the type {type(inputs).__name__} cannot be gone through ({error}); give a list."
@@ -87,46 +85,3 @@ def _images_below(folder: Path) -> Iterator[str]:
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                 yield str(Path(root) / name)
-
-
-def _encoded(image: Any, row: int) -> Origin:  # noqa: ANN401 - whatever the user gave
-    match image:
-        case bytes():
-            return image
-        case str() | os.PathLike():
-            return str(Path(image).expanduser())
-        case Image.Image():
-            return _as_file(image)
-        case _:
-            return _as_file(Image.fromarray(_pixels(np.asarray(image), row)))
-
-
-def _pixels(array: np.ndarray, row: int) -> np.ndarray:
-    """Return uint8 (H, W) or (H, W, 3)."""
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or not array.size:
-        raise DataError(
-            f"Input {row} has the shape {array.shape}; an image is (H, W), (H, W, 1) or (H, W, 3). "
-            "Flat rows of features are no images: reshape them to height and width."
-        )
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype.kind == "f" and float(array.min(initial=0)) >= 0 and float(array.max(initial=0)) <= 1:
-        return np.asarray((array * 255).round(), dtype=np.uint8)
-    if array.dtype.kind in "iu" and int(array.min(initial=0)) >= 0 and int(array.max(initial=0)) <= 255:
-        return array.astype(np.uint8)
-    values = f" and values from {array.min()} to {array.max()}" if array.dtype.kind in "fiu" else ""
-    raise DataError(
-        f"Input {row} has the type {array.dtype}{values}; give uint8, integers in 0 to 255, or floats in 0 to 1."
-    )
-
-
-def _as_file(image: Image.Image) -> bytes:
-    buffer, exif = io.BytesIO(), image.getexif()  # the orientation counts, as it does for a file
-    if image.mode in ("I", "F"):  # more than PNG can hold
-        image.save(buffer, "TIFF", exif=exif)
-    else:
-        picture = image if image.mode in _PNG_MODES else image.convert("RGB")
-        picture.save(buffer, "PNG", compress_level=1, exif=exif)
-    return buffer.getvalue()

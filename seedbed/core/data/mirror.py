@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from seedbed.core.data.prepare import Prepared
+from seedbed.core.data.plain import mean_cells
+from seedbed.core.data.prepared import PreparedImages
 from seedbed.core.data.split import Splits
 
 _CELLS = 16
@@ -15,7 +16,7 @@ _CHUNK = 256
 _RIDGE = 0.1
 
 
-def mirror_cost(prepared: Prepared, splits: Splits, seed: int = 0) -> float | None:
+def mirror_cost(prepared: PreparedImages, splits: Splits, seed: int = 0) -> float | None:
     """Return by how many times a linear model's error grows if it is to know mirror images too.
 
     Of training rows alone: a ridge classifier on coarse pixels is fitted on two thirds of a sample, once
@@ -40,16 +41,8 @@ def mirror_cost(prepared: Prepared, splits: Splits, seed: int = 0) -> float | No
 
 def _coarse(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return the means over at most 16 × 16 cells, float32 (n, H', W', C)."""
-    return np.concatenate([_means(images[rows[start : start + _CHUNK]]) for start in range(0, len(rows), _CHUNK)])
-
-
-def _means(images: np.ndarray) -> np.ndarray:
-    _, height, width, _ = images.shape
-    tops = np.linspace(0, height, min(_CELLS, height) + 1).astype(int)
-    lefts = np.linspace(0, width, min(_CELLS, width) + 1).astype(int)
-    sums = np.add.reduceat(np.add.reduceat(images.astype(np.float32), tops[:-1], 1), lefts[:-1], 2)
-    cells: np.ndarray = sums / (np.diff(tops)[:, None, None] * np.diff(lefts)[:, None] * np.float32(255))
-    return cells
+    chunks = (images[rows[start : start + _CHUNK]] for start in range(0, len(rows), _CHUNK))
+    return np.concatenate([mean_cells(chunk.astype(np.float32) / 255, _CELLS) for chunk in chunks])
 
 
 def _errors(seen: np.ndarray, targets: np.ndarray, unseen: np.ndarray, truth: np.ndarray, outputs: int) -> int:

@@ -1,86 +1,48 @@
 """Decode every image once, into a memory-mapped array that all trials share; an edge.
 
-A prepared folder holds `images.npy` (uint8, (N, H, W, C)) and `prepared.json`. Its name is the
-fingerprint of what went in, so that equal data is prepared once and changed data anew. It is filled
-under another name and renamed when whole: a killed run leaves nothing half-done that could be taken
-for whole, and of two processes that prepare the same data the later one uses the earlier one's.
+A prepared folder holds `images.npy` (uint8, (N, H, W, C)), `originals.npy` and `prepared.json`. Its name is the
+fingerprint of what went in, so that equal data is prepared once and changed data anew.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import msgspec
 import numpy as np
 
 from seedbed.core.data.blocks import decode_in_order, usable_cpus
+from seedbed.core.data.cachefolder import NOT_WHOLE, filling, read_facts, write_facts
 from seedbed.core.data.columns import origins, row_names
 from seedbed.core.data.dataset import Dataset
 from seedbed.core.data.decode import ImageForm, quiet_pillow
 from seedbed.core.data.measure import Original, choose_form, measure
+from seedbed.core.data.prepared import PreparedImages
 from seedbed.core.errors import DataError, Interrupted
 
-VERSION = 1  # raise it when equal files would give other pixels
+VERSION = 2  # raise it when equal files would give other pixels
 SAMPLE = 2000
 LIMIT_BYTES = 4 * 2**30
 
 _CHUNK_BYTES = 4 * 2**20
 _CHUNK_ROWS = 512
-_STALE_SECONDS = 86_400
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prepared:
-    """A folder of prepared images; `unreadable` rows are black and come with the reason."""
-
-    folder: Path
-    rows: int
-    height: int
-    width: int
-    channels: int
-    fingerprint: str
-    white: float = 65535.0
-    unreadable: tuple[tuple[int, str], ...] = ()
-    original: Original = field(default_factory=Original)
-    notes: tuple[str, ...] = ()
-
-    def images(self) -> np.memmap:
-        """Open the pixels, read-only: uint8 (N, H, W, C)."""
-        opened: np.memmap = np.load(self.folder / "images.npy", mmap_mode="r")
-        return opened
-
-    def usable(self) -> np.ndarray:
-        """Return a mask (N,) of the rows that could be read."""
-        mask = np.ones(self.rows, dtype=bool)
-        mask[[row for row, _ in self.unreadable]] = False
-        return mask
-
-    @property
-    def form(self) -> ImageForm:
-        """What every image was brought to; new inputs must be brought to the same."""
-        return ImageForm(height=self.height, width=self.width, channels=self.channels, white=self.white)
-
-
-def open_prepared(folder: Path) -> Prepared:
+def open_prepared(folder: Path) -> PreparedImages:
     """Open a prepared folder.
 
     Raises:
         DataError: it is missing, damaged or of another version.
     """
     try:
-        facts = msgspec.json.decode((folder / "prepared.json").read_bytes())
-        prepared = msgspec.convert({**facts, "folder": folder}, Prepared, dec_hook=_keep_path)
+        prepared = read_facts(folder, PreparedImages)
         shape = prepared.images().shape
-    except (OSError, EOFError, ValueError, TypeError, msgspec.MsgspecError) as error:
+    except NOT_WHOLE as error:
         raise DataError(f"{folder} holds no prepared images ({error}); prepare them again.") from error
     if shape != (prepared.rows, prepared.height, prepared.width, prepared.channels):
         raise DataError(f"{folder}: images.npy does not fit prepared.json; delete the folder and prepare again.")
@@ -96,7 +58,7 @@ def prepare(
     limit_bytes: int = LIMIT_BYTES,
     cancelled: Callable[[], bool] | None = None,
     form: ImageForm | None = None,
-) -> Prepared:
+) -> PreparedImages:
     """Decode the images of a dataset, or open what an earlier call left in the cache.
 
     `report(done, total)` is called as rows are done. `threads` is the most to use (0: one a core).
@@ -115,25 +77,18 @@ def prepare(
     with quiet_pillow():
         original = measure(origins(dataset, _sample(len(dataset))))
         form = form or choose_form(original, len(dataset), limit_bytes)
-        try:
-            _make_room(cache, len(dataset) * form.bytes)
-            with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache) as outer:
-                partial = Path(outer) / key
-                partial.mkdir()
-                with (partial / "images.npy").open("wb") as file:
-                    tally = _write(dataset, form, file, threads or usable_cpus(), report, cancelled)
-                prepared = _summarise(dataset, form, original, tally, folder)
-                facts = msgspec.to_builtins(prepared, enc_hook=str)
-                (partial / "prepared.json").write_bytes(msgspec.json.encode(facts))
-                _put_in_place(partial, folder)
-        except OSError as error:
-            raise DataError(f"The cache {cache} cannot be written to ({error}); set SEEDBED_HOME.") from error
+        with filling(folder, len(dataset) * form.bytes, "The prepared images", open_prepared) as partial:
+            with (partial / "images.npy").open("wb") as file:
+                tally = _write(dataset, form, file, threads or usable_cpus(), report, cancelled)
+            np.save(partial / "originals.npy", np.concatenate(tally.originals))
+            write_facts(_summarise(dataset, form, original, tally, folder), partial)
     return open_prepared(folder)
 
 
 @dataclass(slots=True)
 class _Tally:
     unreadable: list[tuple[int, str]]
+    originals: list[np.ndarray] = field(default_factory=list)
     colour: int = 0
     resized: int = 0
 
@@ -158,6 +113,7 @@ def _write(
                 raise Interrupted(f"Stopped after {done} of {total} images were prepared; run again for all.")
             file.write(block.pixels.data)
             tally.unreadable += [(done + row, reason) for row, reason in block.unreadable]
+            tally.originals.append(block.originals)
             tally.colour += block.colour
             tally.resized += block.resized
             done += len(block.pixels)
@@ -166,7 +122,7 @@ def _write(
     return tally
 
 
-def _summarise(dataset: Dataset, form: ImageForm, original: Original, tally: _Tally, folder: Path) -> Prepared:
+def _summarise(dataset: Dataset, form: ImageForm, original: Original, tally: _Tally, folder: Path) -> PreparedImages:
     total, bad = len(dataset), tally.unreadable
     if len(bad) == total:
         name = row_names(dataset, [bad[0][0]])[0]
@@ -181,7 +137,7 @@ def _summarise(dataset: Dataset, form: ImageForm, original: Original, tally: _Ta
     if keeps_size and tally.resized:
         size = f"{form.width} by {form.height} pixels"
         notes.append(f"{tally.resized} of {total} images were resized to {size}, the size of the others.")
-    return Prepared(
+    return PreparedImages(
         folder=folder,
         rows=total,
         height=form.height,
@@ -224,32 +180,3 @@ def _stamp(path: str) -> str:
     except (OSError, ValueError):
         return "missing"
     return f"{found.st_size} {found.st_mtime_ns}"
-
-
-def _make_room(cache: Path, needed: int) -> None:
-    """Make the cache folder, clear what runs killed a day ago left in it, and see that there is space."""
-    cache.mkdir(parents=True, exist_ok=True)
-    for left in cache.glob(".partial-*"):
-        if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
-    free = shutil.disk_usage(cache).free
-    if free < needed * 1.02 + 2**20:
-        raise DataError(
-            f"The prepared images take {needed / 2**30:.2f} GiB; {cache} has {free / 2**30:.2f} GiB left. "
-            "Free some space or set SEEDBED_HOME to a folder on another disk."
-        )
-
-
-def _put_in_place(partial: Path, folder: Path) -> None:
-    try:
-        partial.rename(folder)
-    except OSError:
-        try:
-            open_prepared(folder)  # another process was first
-        except DataError:
-            shutil.rmtree(folder)  # or an older run left it damaged
-            partial.rename(folder)
-
-
-def _keep_path(kind: type, value: Any) -> Any:  # noqa: ANN401 - msgspec hands over what it does not know
-    return Path(value) if kind is Path else value

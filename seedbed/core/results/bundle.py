@@ -15,6 +15,7 @@ import msgspec
 
 from seedbed.core.data.decode import ImageForm
 from seedbed.core.data.profile import Profile
+from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
 from seedbed.core.training.member import CHECKPOINT, Component, Member, load_member
 
@@ -34,7 +35,10 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bundle:
-    """What `bundle.json` says: `form` is what inputs are decoded to, `score` the metric on the validation part."""
+    """What `bundle.json` says: `form` is what inputs are decoded to, `score` the metric on the validation part.
+
+    `schema` names the columns of the table it was trained on, so that one of the same form can be predicted.
+    """
 
     format: int = FORMAT
     profile: Profile
@@ -42,6 +46,7 @@ class Bundle:
     parts: tuple[Part, ...]
     score: float
     source: str = ""
+    schema: Schema = field(default_factory=Schema)
     versions: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -64,6 +69,7 @@ def save_bundle(
     *,
     score: float,
     source: str,
+    schema: Schema | None = None,
 ) -> Bundle:
     """Make or replace the bundle in `folder` from the folders of trials and their weights.
 
@@ -80,7 +86,13 @@ def save_bundle(
         shutil.copyfile(trial / CHECKPOINT, folder / name)
         parts.append(Part(member=member, file=name, weight=weight))
     bundle = Bundle(
-        profile=profile, form=form, parts=tuple(parts), score=score, source=source, versions=dict(_versions())
+        profile=profile,
+        form=form,
+        parts=tuple(parts),
+        score=score,
+        source=source,
+        schema=schema or Schema(),
+        versions=dict(_versions()),
     )
     partial = folder / f"{FILE}.partial"
     partial.write_bytes(msgspec.json.format(msgspec.json.encode(bundle)))

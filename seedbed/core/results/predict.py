@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from safetensors.torch import load_file
 
 from seedbed.core.data.batches import Images
 from seedbed.core.data.columns import column, origins
-from seedbed.core.data.dataset import Dataset
+from seedbed.core.data.dataset import Dataset, ReadContext
 from seedbed.core.data.inputs import dataset_at, dataset_of
 from seedbed.core.data.prepare import prepare
-from seedbed.core.data.read import read
+from seedbed.core.data.read import read_like
 from seedbed.core.errors import DataError, PluginError, UnknownName
 from seedbed.core.protocols import Augmenter, Lookup
 from seedbed.core.results.bundle import Bundle, Part, read_bundle
@@ -104,7 +105,8 @@ class Model:
         Raises:
             DataError: an input cannot be read as an image; the message says which.
         """
-        probabilities, unreadable = self._predict_dataset(dataset_of(inputs))
+        with _cache() as cache:
+            probabilities, unreadable = self._predict_dataset(dataset_of(inputs), cache)
         if unreadable:
             row, reason = next(iter(unreadable.items()))
             raise DataError(f"{len(unreadable)} of {len(probabilities)} inputs cannot be read; input {row}: {reason}")
@@ -116,9 +118,10 @@ class Model:
         Raises:
             DataError: there is no image at the address.
         """
-        dataset = dataset_at(source, self._lookup)
-        probabilities, unreadable = self._predict_dataset(dataset)
-        paths = [each if isinstance(each, str) else None for each in origins(dataset, slice(None))]
+        with _cache() as cache:
+            dataset = dataset_at(source, self._lookup, self.bundle.schema, ReadContext(cache=cache))
+            probabilities, unreadable = self._predict_dataset(dataset, cache)
+            paths = [each if isinstance(each, str) else None for each in origins(dataset, slice(None))]
         best = probabilities.argmax(1)
         return Predicted(
             inputs=[str(row) if path is None else path for row, path in enumerate(paths)],
@@ -136,13 +139,16 @@ class Model:
         Raises:
             DataError: there is nothing to score at the address.
         """
-        dataset = read(source, self._lookup)
-        parts = column(dataset, "part")
-        wanted = [row for row, part in enumerate(parts) if part == "test"] or list(range(len(parts)))
-        dataset = replace(dataset, rows=dataset.rows.select(wanted))
-        probabilities, unreadable = self._predict_dataset(dataset)
+        with _cache() as cache:
+            context = ReadContext(cache=cache)
+            dataset = read_like(source, self.bundle.schema, self._lookup, context, need_target=True)
+            parts = column(dataset, "part")
+            wanted = [row for row, part in enumerate(parts) if part == "test"] or list(range(len(parts)))
+            dataset = replace(dataset, rows=dataset.rows.select(wanted))
+            probabilities, unreadable = self._predict_dataset(dataset, cache)
+            names = column(dataset, "target")
         index = {name: number for number, name in enumerate(self.classes)}
-        targets = np.array([index.get(name, -1) for name in column(dataset, "target")])
+        targets = np.array([index.get(name, -1) for name in names])
         usable = targets >= 0
         usable[list(unreadable)] = False
         if not usable.any():
@@ -153,11 +159,10 @@ class Model:
             "skipped": int((~usable).sum()),
         }
 
-    def _predict_dataset(self, dataset: Dataset) -> tuple[np.ndarray, dict[int, str]]:
+    def _predict_dataset(self, dataset: Dataset, cache: Path) -> tuple[np.ndarray, dict[int, str]]:
         """Decode as at training and predict; rows that cannot be read have probabilities of NaN."""
-        with tempfile.TemporaryDirectory(prefix="seedbed-") as cache:
-            prepared = prepare(dataset, Path(cache), form=self.bundle.form)
-            probabilities = self.predict_prepared(prepared.folder, np.arange(len(dataset)))
+        prepared = prepare(dataset, cache, form=self.bundle.form)
+        probabilities = self.predict_prepared(prepared.folder, np.arange(len(dataset)))
         unreadable = dict(prepared.unreadable)
         probabilities[list(unreadable)] = np.nan
         return probabilities, unreadable
@@ -182,6 +187,13 @@ class Model:
             build_augmenters(member.candidate, profile, member.view, self._lookup) if member.test_time_views else []
         )
         return Live(part, model, augmenters)
+
+
+@contextmanager
+def _cache() -> Iterator[Path]:
+    """Give a folder for what is decoded on the way to predictions; it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="seedbed-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _check_components(member: Member, lookup: Lookup) -> None:

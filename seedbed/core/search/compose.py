@@ -31,6 +31,7 @@ from seedbed.core.specs import KINDS, ArchitectureSpec, AugmenterSpec, Spec, Wei
 _SEARCHED = ("architecture", "weights", "optimizer", "schedule", "augmenter", "regularizer")
 _PRETRAINED = tuple(each.name for each in POLICIES.values() if each.pretrained)
 _TRAINS = Condition("policy", tuple(each.name for each in POLICIES.values() if each.trains))
+_KINDS = ("classification",)  # those that the head and the loss of `training` are made for
 _RESOLUTIONS = (32, 48, 64, 96, 128, 160, 192, 224, 256)
 
 
@@ -67,6 +68,7 @@ def compose(
         UnknownName: the settings name a component or parameter that does not exist.
         UsageError: the settings leave nothing to try.
     """
+    _refuse_unlearnable(profile, lookup)
     use, without = _resolve(settings.use, lookup), _resolve(settings.without, lookup)
     refusals: list[ComponentRefused] = []
     offered: dict[str, list[Spec]] = {}
@@ -92,6 +94,26 @@ def compose(
         versions={f"{kind}:{spec.name}": spec.version for kind in _SEARCHED for spec in lookup.all(kind)},
     )
     return replace(composition, baselines=tuple(_baselines(composition, lookup, profile)))
+
+
+def _refuse_unlearnable(profile: Profile, lookup: Lookup) -> None:
+    """Say at once where nothing that is installed can learn such a task.
+
+    Raises:
+        UsageError: no architecture takes the modality, no head or no metric the kind of task.
+    """
+    task = profile.task
+    architectures = cast(Sequence[ArchitectureSpec], lookup.all("architecture"))
+    if not any(task.modality in each.modalities for each in architectures):
+        raise UsageError(
+            f"No architecture that is installed learns from {task.modality} data "
+            "(`seedbed plugins list architecture`); `seedbed inspect` shows what is in the data."
+        )
+    if task.kind not in _KINDS or not task.metric:
+        raise UsageError(
+            f"Only {' and '.join(_KINDS)} can be trained so far, and this is {task.kind}; `seedbed inspect` shows what "
+            "is in the data. If it is meant to be classification, say so with --task classification."
+        )
 
 
 def _resolve(wishes: Sequence[str], lookup: Lookup) -> dict[str, frozenset[str]]:

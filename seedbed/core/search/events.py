@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -156,12 +156,18 @@ class BundleSaved(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BundleEvaluated(Event):
-    """A bundle was scored on rows that played no part in training or choosing it."""
+    """A bundle was scored on rows that played no part in training or choosing it.
+
+    Where `leaked` of the rows have a duplicate among those that did, `metrics_without_leaked` are the
+    scores of the others.
+    """
 
     part: str
     metrics: dict[str, float]
     examples: int
     seconds: float = 0.0
+    leaked: int = 0
+    metrics_without_leaked: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,12 @@
-"""Features of frozen backbones: computed once for each (weights, input form, data), then read from the cache."""
+"""Features of frozen backbones: computed once for each (weights, input form, data), kept for all who ask; an edge.
+
+Beside the prepared data, `features/<key>/` holds what one backbone gives of one input form in one precision.
+A file in it holds some rows and is written once, under another name until it is whole; a request reads
+the rows that are there, computes the others, and adds them. So a check, a probe and a search for
+duplicates that ask for overlapping rows share the work, and two workers that write at once only write
+more than they had to. A row's features do not depend on what else is in its batch (EfficientNet-Lite0 at
+128 px, oneDNN on a CPU: bit for bit the same in batches of 7 to 128; alone in a batch, 8e-6 off).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,11 @@ import hashlib
 import json
 import logging
 import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -15,67 +27,227 @@ import torch
 from torch import Tensor
 
 from seedbed.core.data.batches import normalise, to_unit
+from seedbed.core.data.view import View
+from seedbed.core.search.candidate import Candidate
 from seedbed.core.training.assemble import Classifier
 from seedbed.core.training.context import Context
 from seedbed.core.training.evaluate import forward_rows
+from seedbed.core.training.member import Component
 from seedbed.core.training.numerics import Numerics, calibrate, default
 
 log = logging.getLogger(__name__)
 
 BATCH = 128
-_KEPT_BYTES = 2**30
+
+_KEPT_BYTES = 2**30  # for each key
+_CHUNK_ROWS = 32 * BATCH  # 20 MB of EfficientNet-Lite0's features: what a killed worker loses at most
+_SUFFIX = ".features"
+_EXACT = "float32"
+_STALE_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureStore:
+    """What one backbone sees in the rows of one prepared dataset, in one input form and precision.
+
+    `exact` is the folder of the same features in full precision, which serve where less would do; None
+    where it would not.
+    """
+
+    folder: Path
+    exact: Path | None = None
+
+    def known(self, rows: np.ndarray) -> np.ndarray:
+        """Return a mask (n,) of the rows (n,) that need not be computed."""
+        known = np.zeros(len(rows), dtype=bool)
+        for chunk in self._chunks():
+            known |= chunk.holds(rows)[0]
+        return known
+
+    def read(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Fill `values` (n, F), in place, with what is known of the rows (n,), and return its mask (n,)."""
+        known = np.zeros(len(rows), dtype=bool)
+        for chunk in self._chunks(values.shape[1]):
+            held, places = chunk.holds(rows)
+            held &= ~known
+            values[held] = chunk.values[places[held]]
+            known |= held
+            if known.all():
+                break
+        return known
+
+    def add(self, rows: np.ndarray, values: np.ndarray) -> None:
+        """Keep features (n, F) float32 of rows (n,) while there is room for them; a full disk is no error."""
+        rows, first = np.unique(rows, return_index=True)
+        path = self.folder / (hashlib.sha256(rows.astype(np.int64).tobytes()).hexdigest()[:24] + _SUFFIX)
+        partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
+        try:
+            if not len(rows) or path.exists() or self._bytes() + rows.nbytes + values.nbytes > _KEPT_BYTES:
+                return
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._clear_stale()
+            with partial.open("wb") as file:
+                np.save(file, rows.astype(np.int64))
+                np.save(file, values[first])
+            partial.replace(path)
+        except OSError as error:  # costs time, not the trial
+            log.warning("Features could not be kept in %s: %s", self.folder, error)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+    def _chunks(self, width: int | None = None) -> Iterator[_Chunk]:
+        for folder in filter(None, (self.exact, self.folder)):
+            for path in sorted(folder.glob(f"*{_SUFFIX}")):
+                chunk = _open(path)
+                if chunk is not None and width in (None, chunk.values.shape[1]):
+                    yield chunk
+
+    def _bytes(self) -> int:
+        return sum(each.stat().st_size for each in self.folder.glob(f"*{_SUFFIX}"))
+
+    def _clear_stale(self) -> None:
+        """Remove what workers killed a day ago left half written."""
+        for left in self.folder.glob("*.partial"):
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                    left.unlink()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Chunk:
+    """Features of some rows: `rows` int64 (n,), rising; `values` float32 (n, F), memory-mapped."""
+
+    rows: np.ndarray
+    values: np.ndarray
+
+    def holds(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which of the rows are here, and the place of each (without meaning where it is not)."""
+        places = np.searchsorted(self.rows, rows)
+        places[places == len(self.rows)] = 0
+        return self.rows[places] == rows, places
+
+
+def _open(path: Path) -> _Chunk | None:
+    """Open a file of features; one that is damaged is removed, and its rows are computed anew."""
+    try:
+        with path.open("rb") as file:
+            rows = np.load(file, allow_pickle=False)
+            np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            values = np.memmap(path, dtype=dtype, mode="r", offset=file.tell(), shape=shape)
+        if len(shape) == 2 and rows.shape == shape[:1] and len(rows):
+            return _Chunk(rows, values)
+    except FileNotFoundError:
+        return None  # another worker was here first
+    except (OSError, ValueError, EOFError) as error:
+        log.warning("%s is damaged (%s); its features are computed anew.", path, error)
+    with suppress(OSError):
+        path.unlink()
+    return None
+
+
+def open_store(data: Path, identity: str, view: View, precision: str) -> FeatureStore:
+    """Return the store beside the prepared data for a backbone (`identity_of`), an input form and a precision.
+
+    Half-precision features that a timed run left never serve one that has to repeat exactly; full-precision
+    ones serve everybody.
+    """
+    keys = [
+        hashlib.sha256(identity.encode() + repr((view, name)).encode()).hexdigest()[:24] for name in (precision, _EXACT)
+    ]
+    own, exact = (data / "features" / key for key in keys)
+    return FeatureStore(folder=own, exact=None if own == exact else exact)
+
+
+def identity_of(candidate: Candidate, components: Sequence[Component], seed: int) -> str:
+    """Name a candidate's backbone: its architecture, its options, its weights, and whose they are.
+
+    Without pretrained weights the seed decides what its features are, unless it is a fixed transform.
+    """
+    names = ("architecture", "weights")
+    values = {k: v for k, v in candidate.values.items() if k.split(".")[0] in names}
+    owners = [msgspec.to_builtins(each) for each in components if each.kind in names]
+    return json.dumps([values, owners, None if "weights" in values else seed], sort_keys=True)
+
+
+def compute(
+    store: FeatureStore,
+    rows: np.ndarray,
+    values: np.ndarray,
+    missing: np.ndarray,
+    forward: Callable[[np.ndarray], np.ndarray],
+    *,
+    has_time: Callable[[], bool] = lambda: True,
+) -> int:
+    """Fill `values` (n, F), in place, at the places `missing` (m,), batch by batch, and keep them in the store.
+
+    Returns how many of `missing` were done, from the first on, before `has_time` said no. What was done is
+    kept even where `forward` raises.
+    """
+    done = kept = 0
+    try:
+        while done < len(missing) and has_time():
+            places = missing[done : done + BATCH]
+            values[places] = forward(rows[places])
+            done += len(places)
+            if done - kept >= _CHUNK_ROWS:
+                store.add(rows[missing[kept:done]], values[missing[kept:done]])
+                kept = done
+    finally:
+        store.add(rows[missing[kept:done]], values[missing[kept:done]])
+    return done
 
 
 def probe_rows(context: Context, model: Classifier, numerics: Numerics, *, share: float) -> Tensor:
     """Return the training rows whose features fit into `share` of the trial's time, all where they do.
 
-    A subset is drawn at random and noted in the trial's result.
+    What the store knows costs no time and is used in any case, as are the rows that the pace is measured
+    on; the rest is drawn at random. A subset is noted in the trial's result.
     """
     rows = context.train_rows
     if context.deadline is None:
         return rows
-    sample = rows[torch.linspace(0, len(rows) - 1, min(BATCH, len(rows))).long()]
-    began = context.clock()
-    forward_rows(model.backbone, context.images, sample, context.view, numerics)
-    row_seconds = (context.clock() - began) / len(sample)
-    affordable = int(share * (context.deadline - context.clock()) / row_seconds) - len(context.valid_rows)
-    count = max(affordable, min(len(rows), 10 * context.job.profile.task.outputs))
-    if count >= len(rows):
+    known = torch.from_numpy(_store(context, numerics).known(rows.numpy()))
+    unknown = rows[~known]
+    if not len(unknown):
         return rows
-    context.notes.append(f"The head was fitted on {count:,} of {len(rows):,} training rows: all the time allowed.")
-    return rows[torch.randperm(len(rows), generator=context.generator)[:count]]
+    picked = torch.zeros(len(unknown), dtype=torch.bool)
+    picked[torch.linspace(0, len(unknown) - 1, min(BATCH, len(unknown))).long()] = True
+    began = context.clock()
+    features_of(context, model, unknown[picked], numerics)
+    row_seconds = (context.clock() - began) / int(picked.sum())
+    affordable = int(share * (context.deadline - context.clock()) / row_seconds) - len(context.valid_rows)
+    sure, rest = torch.cat([rows[known], unknown[picked]]), unknown[~picked]
+    count = max(affordable, min(len(rows), 10 * context.job.profile.task.outputs) - len(sure), 0)
+    if count >= len(rest):
+        return rows
+    chosen = torch.cat([sure, rest[torch.randperm(len(rest), generator=context.generator)[:count]]])
+    context.notes.append(
+        f"The head was fitted on {len(chosen):,} of {len(rows):,} training rows: all the time allowed."
+    )
+    return chosen
 
 
 def features_of(context: Context, model: Classifier, rows: Tensor, numerics: Numerics) -> Tensor:
-    """Return features (N, F) float32 of rows, from the cache beside the prepared data where they are known."""
-    path = Path(context.job.data) / "features" / f"{_key(context, rows, numerics)}.npy"
-    with suppress(OSError, ValueError, EOFError):  # missing, or damaged: computed below
-        return torch.from_numpy(np.load(path))
-    features = forward_rows(
-        model.backbone,
-        context.images,
-        rows,
-        context.view,
-        numerics,
-        batch_size=BATCH,
-        should_stop=context.should_stop,
-    )
-    if features.nbytes <= _KEPT_BYTES:
-        _keep(features, path)
-    return features
+    """Return features (N, F) float32 of rows, from the store beside the prepared data where they are known."""
+    store, wanted = _store(context, numerics), rows.numpy()
+    values = np.empty((len(wanted), model.head.in_features), dtype=np.float32)
+    missing = np.flatnonzero(~store.read(wanted, values))
 
+    def forward(batch: np.ndarray) -> np.ndarray:
+        found: np.ndarray = forward_rows(
+            model.backbone,
+            context.images,
+            torch.from_numpy(batch),
+            context.view,
+            numerics,
+            batch_size=BATCH,
+            should_stop=context.should_stop,
+        ).numpy()
+        return found
 
-def _keep(features: Tensor, path: Path) -> None:
-    partial = path.with_name(f"{path.stem}-{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(exist_ok=True)
-        with partial.open("wb") as file:
-            np.save(file, features.numpy())
-        partial.replace(path)
-    except OSError as error:  # a full disk costs time, not the trial
-        log.warning("Features could not be kept in %s: %s", path.parent, error)
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    compute(store, wanted, values, missing, forward)
+    return torch.from_numpy(values)
 
 
 def measure_forward(context: Context, model: Classifier) -> Numerics:
@@ -97,21 +269,8 @@ def measure_forward(context: Context, model: Classifier) -> Numerics:
 
 
 def _identity(context: Context) -> str:
-    """Name the backbone: its architecture, its options, its weights, and whose they are.
-
-    Without pretrained weights the seed decides what its features are, unless it is a fixed transform.
-    """
-    candidate = context.job.candidate
-    names = ("architecture", "weights")
-    values = {k: v for k, v in candidate.values.items() if k.split(".")[0] in names}
-    owners = [msgspec.to_builtins(each) for each in context.member.components if each.kind in names]
-    seed = None if "weights" in values else context.job.seed
-    return json.dumps([values, owners, seed], sort_keys=True)
+    return identity_of(context.job.candidate, context.member.components, context.job.seed)
 
 
-def _key(context: Context, rows: Tensor, numerics: Numerics) -> str:
-    digest = hashlib.sha256(_identity(context).encode())
-    # Half-precision features that a timed run left must not serve one that has to repeat exactly.
-    digest.update(repr((context.view, numerics.name)).encode())
-    digest.update(rows.numpy().tobytes())
-    return digest.hexdigest()[:24]
+def _store(context: Context, numerics: Numerics) -> FeatureStore:
+    return open_store(Path(context.job.data), _identity(context), context.view, numerics.name)

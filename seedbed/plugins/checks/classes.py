@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from seedbed import Dataset, Finding, NoOptions
-from seedbed.core.data.columns import column
+import numpy as np
+
+from seedbed import Finding, NoOptions
+from seedbed.core.data.repair import Repair
 from seedbed.core.data.split import sort_naturally
-
-if TYPE_CHECKING:
-    from seedbed.core.data.prepare import Prepared
-    from seedbed.core.protocols import Check
+from seedbed.core.protocols import Check, CheckInput
 
 FEW = 10
 IMBALANCE = 10.0
+_SHORT = 2  # characters: "a" and "A" are different letters, not one class spelt twice
 
 
 def rare_classes(options: NoOptions) -> Check:
@@ -34,8 +33,8 @@ def class_names(options: NoOptions) -> Check:
     return _find_odd_names
 
 
-def _find_rare(dataset: Dataset, prepared: Prepared) -> Iterator[Finding]:
-    counts = _training_counts(dataset, prepared)
+def _find_rare(given: CheckInput) -> Iterator[Finding]:
+    counts = _training_counts(given)
     single = sort_naturally(name for name, count in counts.items() if count == 1)
     few = sort_naturally(name for name, count in counts.items() if 1 < count < FEW)
     if single:
@@ -59,8 +58,8 @@ def _find_rare(dataset: Dataset, prepared: Prepared) -> Iterator[Finding]:
         )
 
 
-def _find_imbalance(dataset: Dataset, prepared: Prepared) -> Iterator[Finding]:
-    counts = _training_counts(dataset, prepared)
+def _find_imbalance(given: CheckInput) -> Iterator[Finding]:
+    counts = _training_counts(given)
     if not counts:
         return
     largest = max(counts, key=lambda name: counts[name])
@@ -80,21 +79,15 @@ def _find_imbalance(dataset: Dataset, prepared: Prepared) -> Iterator[Finding]:
         )
 
 
-def _find_odd_names(dataset: Dataset, prepared: Prepared) -> Iterator[Finding]:
-    names = sort_naturally(set(column(dataset, "target")))
+def _find_odd_names(given: CheckInput) -> Iterator[Finding | Repair]:
+    counts = dict(zip(given.targets.classes, given.targets.counts().tolist(), strict=True))
+    names = sort_naturally(counts)
     alike: dict[str, list[str]] = defaultdict(list)
     for name in names:
         alike[_plain(name)].append(name)
     for group in alike.values():
         if len(group) > 1:
-            yield Finding(
-                check="class_names",
-                severity="warning",
-                evidence=f"Classes that differ only in case, spaces or coding of accents: {_escaped(group)}.",
-                remedy="If they are one class, rename them alike; now they are learnt as different ones.",
-                rows=tuple(group),
-                count=len(group),
-            )
+            yield _merging(group, counts)
     edged = tuple(name for name in names if name != name.strip())
     if edged:
         yield Finding(
@@ -116,10 +109,30 @@ def _find_odd_names(dataset: Dataset, prepared: Prepared) -> Iterator[Finding]:
         )
 
 
-def _training_counts(dataset: Dataset, prepared: Prepared) -> Counter[str]:
+def _merging(group: list[str], counts: dict[str, int]) -> Repair:
+    """Return the finding that some names are alike, with the merger into the most frequent as its repair."""
+    kept = max(group, key=lambda name: counts[name])
+    return Repair(
+        finding=Finding(
+            check="class_names",
+            severity="warning",
+            evidence="Classes that differ only in case, spaces or coding of accents: "
+            + f"{_escaped(group)} ({', '.join(f'{counts[name]:,}' for name in group)} rows).",
+            remedy="If they are one class, rename them alike; if not, give names that differ by more.",
+            rows=tuple(group),
+            count=len(group),
+        ),
+        action=f"take them for one class, {kept!r}",
+        is_safe=len(_plain(kept)) >= _SHORT,
+        rename={name: kept for name in group if name != kept},
+    )
+
+
+def _training_counts(given: CheckInput) -> dict[str, int]:
     """Count the readable rows of each class that their owner has not set aside to validate or test with."""
-    rows = zip(column(dataset, "target"), column(dataset, "part"), prepared.usable(), strict=True)
-    return Counter(target for target, part, is_usable in rows if is_usable and part in ("", "train"))
+    rows = np.flatnonzero(given.prepared.usable() & (given.parts <= 1))
+    counts = zip(given.targets.classes, given.targets.counts(rows).tolist(), strict=True)
+    return {name: count for name, count in counts if count}
 
 
 def _plain(name: str) -> str:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seedbed import Dataset, Finding, NoOptions
+from seedbed import Finding, NoOptions
 from seedbed.core.data.columns import row_names
+from seedbed.core.data.prepared import PreparedImages
+from seedbed.core.data.profile import MOST_NAMED
+from seedbed.core.data.repair import Repair
+from seedbed.core.protocols import Check, CheckInput
 
-if TYPE_CHECKING:
-    from seedbed.core.data.prepare import Prepared
-    from seedbed.core.protocols import Check
-
-MOST_NAMED = 100  # rows that a finding lists
 MOST_LOOKED_AT = 20_000
 _GRID = 16  # places a side that are looked at before a whole image is
 
@@ -30,24 +27,30 @@ def constant_images(options: NoOptions) -> Check:
     return _find_constant
 
 
-def _find_unreadable(dataset: Dataset, prepared: Prepared) -> Iterator[Finding]:
+def _find_unreadable(given: CheckInput) -> Iterator[Finding]:
+    prepared = given.prepared
     if not prepared.unreadable:
         return
     listed = prepared.unreadable[:MOST_NAMED]
-    names = row_names(dataset, [row for row, _ in listed])
+    names = row_names(given.dataset, [row for row, _ in listed])
     told = "; ".join(f"{name} {reason}" for name, (_, reason) in zip(names[:5], listed, strict=False))
-    more = len(prepared.unreadable) - 5
+    count = prepared.rows - int(prepared.usable().sum())
+    more = count - 5
     yield Finding(
         check="unreadable_files",
         severity="error",
         evidence=f"Left out, as they cannot be read: {told}" + (f"; and {more} more." if more > 0 else "."),
         remedy="Copy or download them again, or delete them.",
         rows=names,
-        count=len(prepared.unreadable),
+        count=count,
+        repair="done: leave these rows out",  # there is no other way, whatever the user wants
     )
 
 
-def _find_constant(dataset: Dataset, prepared: Prepared) -> Iterator[Finding]:
+def _find_constant(given: CheckInput) -> Iterator[Repair]:
+    prepared = given.prepared
+    if not isinstance(prepared, PreparedImages):
+        return
     rows = np.flatnonzero(prepared.usable())
     looked_at = ""
     if len(rows) > MOST_LOOKED_AT:
@@ -56,20 +59,27 @@ def _find_constant(dataset: Dataset, prepared: Prepared) -> Iterator[Finding]:
     constant = _constant_rows(prepared.images(), rows)
     if not len(constant):
         return
-    names = row_names(dataset, constant[:MOST_NAMED])
-    targets = dataset.rows.with_format("arrow", columns=["target"])[constant.tolist()]
-    classes = Counter(targets.column("target").to_pylist())
-    yield Finding(
-        check="constant_images",
-        severity="warning",
-        evidence=f"{len(constant)} images{looked_at} are one colour all over, in the classes "
-        + ", ".join(f"{name} ({count})" for name, count in classes.most_common(5))
-        + f": {', '.join(names[:5])}"
-        + (" …" if len(constant) > 5 else "."),
-        remedy="Look at them; delete those that show nothing.",
-        rows=names,
-        count=len(constant),
+    names = row_names(given.dataset, constant[:MOST_NAMED])
+    yield Repair(
+        finding=Finding(
+            check="constant_images",
+            severity="warning",
+            evidence=f"{len(constant):,} images{looked_at} are one colour all over{_in_classes(given, constant)}: "
+            + ", ".join(names[:5])
+            + (" …" if len(constant) > 5 else "."),
+            remedy="Look at them; delete those that show nothing.",
+            rows=names,
+            count=len(constant),
+        ),
+        action="leave these rows out",
+        drop=constant,
     )
+
+
+def _in_classes(given: CheckInput, rows: np.ndarray) -> str:
+    counts = zip(given.targets.classes, given.targets.counts(rows).tolist(), strict=True)
+    most = sorted(((count, name) for name, count in counts if count), key=lambda each: (-each[0], each[1]))
+    return f", in the classes {', '.join(f'{name} ({count})' for count, name in most[:5])}" if most else ""
 
 
 def _constant_rows(images: np.ndarray, rows: np.ndarray) -> np.ndarray:

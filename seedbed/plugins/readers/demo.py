@@ -10,7 +10,7 @@ import numpy as np
 
 from seedbed import Dataset, NoOptions
 from seedbed.core.data.columns import image_rows
-from seedbed.core.data.dataset import Part
+from seedbed.core.data.dataset import Part, ReadContext
 from seedbed.core.errors import DataError, UnknownName
 
 NAMES = ("digits",)
@@ -29,7 +29,7 @@ class Demo:
         """Demo data lies in no folder of the user's."""
         return False
 
-    def read(self, source: str) -> Dataset:
+    def read(self, source: str, context: ReadContext) -> Dataset:
         """Return the data set of this name.
 
         Raises:

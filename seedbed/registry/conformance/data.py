@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import pytest
 
-from seedbed.core.data.dataset import Dataset, Part
+from seedbed.core.data.check import input_of
+from seedbed.core.data.dataset import Dataset, Part, ReadContext, Table
+from seedbed.core.data.features import Features
 from seedbed.core.data.profile import Finding
+from seedbed.core.data.repair import Repair, repaired
 from seedbed.core.errors import DataError, UnknownName
-from seedbed.core.protocols import Check, Metric, Reader
+from seedbed.core.protocols import Check, CheckInput, Metric, Reader
 from seedbed.core.specs import CheckSpec, MetricSpec, ReaderSpec, Severity
 from seedbed.registry.conformance.base import SpecContract
 from seedbed.registry.conformance.pictures import prepare_pictures, write_pictures
@@ -20,13 +24,11 @@ from seedbed.registry.conformance.pictures import prepare_pictures, write_pictur
 if TYPE_CHECKING:
     import numpy as np
 
-    from seedbed.core.data.prepare import Prepared
-
-COLUMNS = {"image": {"image", "target", "part"}, "text": {"target", "part"}, "series": {"target", "part"}}
+    from seedbed.core.data.prepared import Prepared
 
 
 class ReaderContract(SpecContract):
-    """`build(options)` gives a reader: an address becomes a dataset.
+    """`build(options)` gives a reader: an address becomes a table, or a dataset where the form leaves no choice.
 
     A reader of image folders is tested with one that the kit makes; for any other, override `source`.
     """
@@ -49,27 +51,35 @@ class ReaderContract(SpecContract):
         """Build the reader with all options at their defaults."""
         return cast(Reader, self.load(spec)(spec.options()))
 
+    def read(self, spec: ReaderSpec, folder: Path, source: str | None = None) -> Table | Dataset:
+        """Read an address as the engine does, without the network."""
+        context = ReadContext(cache=folder / "cache", offline=True)
+        return self.build(spec).read(self.source(spec, folder) if source is None else source, context)
+
     def test_it_can_be_found_by_an_address(self, spec: ReaderSpec) -> None:
         assert spec.suffixes or spec.schemes or spec.folders, "no address leads to it"
         assert all(suffix.startswith(".") for suffix in spec.suffixes), "a suffix begins with a dot"
 
     def test_it_gives_rows_of_the_agreed_form(self, spec: ReaderSpec, tmp_path: Path) -> None:
-        dataset = self.build(spec).read(self.source(spec, tmp_path))
-        assert isinstance(dataset, Dataset)
-        assert len(dataset) > 0
-        assert set(dataset.rows.column_names) >= COLUMNS[dataset.modality]
-        assert set(dataset.rows["part"]) <= set(get_args(Part))
-        assert all(target is not None for target in dataset.rows["target"])
-        assert dataset.name == Path(dataset.name).name, "the name becomes a folder's"
+        found = self.read(spec, tmp_path)
+        assert isinstance(found, Dataset | Table)
+        assert len(found) > 0
+        assert found.name == Path(found.name).name, "the name becomes a folder's"
+        if isinstance(found, Table):
+            assert set(found.rows.column_names) >= set(found.schema.columns), "its schema names columns there are not"
+        else:
+            assert set(found.rows.column_names) >= {found.modality, "target", "part"}
+            assert set(found.rows["part"]) <= set(get_args(Part))
+            assert all(target is not None for target in found.rows["target"])
 
     def test_its_rows_keep_their_order(self, spec: ReaderSpec, tmp_path: Path) -> None:
         source = self.source(spec, tmp_path)
-        one, other = self.build(spec).read(source), self.build(spec).read(source)
+        one, other = self.read(spec, tmp_path, source), self.read(spec, tmp_path, source)
         assert one.rows.to_dict() == other.rows.to_dict(), "two reads of one address differ"
 
     def test_a_missing_source_is_bad_data(self, spec: ReaderSpec, tmp_path: Path) -> None:
         with pytest.raises((DataError, UnknownName)):
-            self.build(spec).read(self.missing(spec, tmp_path))
+            self.read(spec, tmp_path, self.missing(spec, tmp_path))
 
     def test_it_recognises_its_own_folders(self, spec: ReaderSpec, tmp_path: Path) -> None:
         if spec.folders:
@@ -80,7 +90,10 @@ class ReaderContract(SpecContract):
 
 
 class CheckContract(SpecContract):
-    """`build(options)` gives a check: a dataset and its prepared form → findings."""
+    """`build(options)` gives a check: a dataset and its prepared form → findings, with repairs or without.
+
+    The kit's data are images; for a check of other data, override `data`.
+    """
 
     kind = "check"
 
@@ -88,27 +101,47 @@ class CheckContract(SpecContract):
         """Return a clean dataset; files may be made below `folder`."""
         return prepare_pictures(folder)
 
+    def given(self, spec: CheckSpec, folder: Path) -> CheckInput:
+        """Return what the check may look at, with made-up features where it asks for them."""
+        import numpy as np
+
+        given = input_of(*self.data(folder))
+        if not spec.features:
+            return given
+        values = np.random.default_rng(0).normal(size=(len(given.targets), 8)).astype(np.float32)
+        return replace(given, features=Features(rows=np.arange(len(values)), values=values, source="noise"))
+
     def build(self, spec: CheckSpec) -> Check:
         """Build the check with all options at their defaults."""
         return cast(Check, self.load(spec)(spec.options()))
 
     def test_it_has_no_serious_complaint_about_clean_data(self, spec: CheckSpec, tmp_path: Path) -> None:
-        for finding in self.build(spec)(*self.data(tmp_path)):
+        for found in self.build(spec)(self.given(spec, tmp_path)):
+            finding = _told(found)
             assert isinstance(finding, Finding)
             assert finding.severity in get_args(Severity)
             assert finding.severity != "error", f"clean data: {finding.evidence}"
             assert finding.evidence.strip(), "say what was seen"
 
     def test_it_changes_nothing(self, spec: CheckSpec, tmp_path: Path) -> None:
-        dataset, prepared = self.data(tmp_path)
-        rows, files = dataset.rows.to_dict(), _files(tmp_path)
-        list(self.build(spec)(dataset, prepared))
-        assert dataset.rows.to_dict() == rows
+        given = self.given(spec, tmp_path)
+        rows, files = given.dataset.rows.to_dict(), _files(tmp_path)
+        list(self.build(spec)(given))
+        assert given.dataset.rows.to_dict() == rows
         assert _files(tmp_path) == files
 
     def test_it_finds_the_same_again(self, spec: CheckSpec, tmp_path: Path) -> None:
-        dataset, prepared = self.data(tmp_path)
-        assert list(self.build(spec)(dataset, prepared)) == list(self.build(spec)(dataset, prepared))
+        given = self.given(spec, tmp_path)
+        one, other = list(self.build(spec)(given)), list(self.build(spec)(given))
+        assert [_told(each) for each in one] == [_told(each) for each in other]
+
+    def test_its_repairs_fit_the_data(self, spec: CheckSpec, tmp_path: Path) -> None:
+        given = self.given(spec, tmp_path)
+        repaired(self.build(spec)(given), given.targets, given.prepared.usable(), "all")
+
+
+def _told(found: Finding | Repair) -> Finding:
+    return found.finding if isinstance(found, Repair) else found
 
 
 class MetricContract(SpecContract):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from seedbed.core.data.dataset import Dataset
 
 if TYPE_CHECKING:
-    from seedbed.core.data.prepare import Prepared
+    from seedbed.core.data.prepared import PreparedImages
 
 CLASSES = ("circles", "lines", "spots")
 EACH = 10
@@ -51,7 +51,7 @@ def read_pictures(folder: Path) -> Dataset:
     return Dataset(rows=rows, modality="image", source=str(folder), name=folder.name)
 
 
-def prepare_pictures(folder: Path) -> tuple[Dataset, Prepared]:
+def prepare_pictures(folder: Path) -> tuple[Dataset, PreparedImages]:
     """Write the pictures below a folder, read them, and prepare them as the engine does."""
     from seedbed.core.data.prepare import prepare
 

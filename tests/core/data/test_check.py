@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from seedbed import CheckSpec, Finding, Requires
 from seedbed.core.data.check import run_checks
+from seedbed.core.data.features import Features
 from seedbed.core.data.prepare import prepare
-from seedbed.core.protocols import Owner
+from seedbed.core.data.repair import Repair
+from seedbed.core.protocols import CheckInput, Owner
 
 
 class Checks:
@@ -16,11 +19,18 @@ class Checks:
     def __init__(self, **checks: object) -> None:
         self.checks = checks
         self.requires: dict[str, Requires] = {}
+        self.featured: set[str] = set()
 
     def all(self, kind: str) -> list[CheckSpec]:
         assert kind == "check"
         return [
-            CheckSpec(name=name, summary="A check.", build="a:b", requires=self.requires.get(name, Requires()))
+            CheckSpec(
+                name=name,
+                summary="A check.",
+                build="a:b",
+                requires=self.requires.get(name, Requires()),
+                features=name in self.featured,
+            )
             for name in sorted(self.checks)
         ]
 
@@ -32,13 +42,13 @@ class Checks:
 
 
 def finds(severity: str):
-    def check(dataset: object, prepared: object) -> Iterator[Finding]:
+    def check(given: CheckInput) -> Iterator[Finding]:
         yield Finding(check="fake", severity=severity, evidence=severity)
 
     return check
 
 
-def breaks(dataset: object, prepared: object) -> Iterator[Finding]:
+def breaks(given: CheckInput) -> Iterator[Finding]:
     yield Finding(check="breaks", severity="info", evidence="so far, so good")
     raise ZeroDivisionError("division by zero")
 
@@ -50,12 +60,12 @@ def data(save, as_dataset, tmp_path):
 
 
 def test_the_gravest_come_first(data) -> None:
-    found = run_checks(*data, Checks(a=finds("info"), b=finds("error"), c=finds("warning")))
+    found = run_checks(*data, Checks(a=finds("info"), b=finds("error"), c=finds("warning"))).findings
     assert [finding.severity for finding in found] == ["error", "warning", "info"]
 
 
 def test_a_check_that_breaks_becomes_a_finding_and_the_others_go_on(data) -> None:
-    found = run_checks(*data, Checks(bad=breaks, good=finds("info")))
+    found = run_checks(*data, Checks(bad=breaks, good=finds("info"))).findings
     assert [finding.check for finding in found] == ["bad", "breaks", "fake"]
     assert found[0].severity == "warning"
     assert "some-package 1.2 failed: ZeroDivisionError: division by zero" in found[0].evidence
@@ -65,11 +75,67 @@ def test_a_check_that_breaks_becomes_a_finding_and_the_others_go_on(data) -> Non
 def test_a_check_for_other_data_is_not_run(data) -> None:
     checks = Checks(bad=breaks)
     checks.requires["bad"] = Requires(modalities=("text",))
-    assert run_checks(*data, checks) == []
+    assert run_checks(*data, checks).findings == ()
+
+
+def test_a_check_for_another_kind_of_task_is_not_run(data) -> None:
+    checks = Checks(bad=breaks)
+    checks.requires["bad"] = Requires(kinds=("regression",))
+    assert run_checks(*data, checks).findings == ()
+
+
+def test_a_check_without_the_features_it_asks_for_is_told_to_be_left_out(data) -> None:
+    checks = Checks(sharp=breaks)
+    checks.featured.add("sharp")
+    (finding,) = run_checks(*data, checks).findings
+    assert (finding.check, finding.severity) == ("sharp", "info")
+    assert "left out" in finding.evidence
+
+
+def test_features_are_asked_for_once_and_given_to_those_who_want_them(data) -> None:
+    seen: dict[str, object] = {}
+    asked = []
+
+    def look(name: str):
+        def check(given: CheckInput) -> Iterator[Finding]:
+            seen[name] = given.features
+            yield Finding(check=name, severity="info", evidence="seen")
+
+        return check
+
+    def source(given: CheckInput) -> Features:
+        asked.append(given)
+        return Features(rows=np.arange(2), values=np.zeros((2, 3), np.float32), source="nothing")
+
+    checks = Checks(one=look("one"), other=look("other"), plain=look("plain"))
+    checks.featured |= {"one", "other"}
+    run_checks(*data, checks, features=source)
+    assert len(asked) == 1
+    assert seen["one"] is seen["other"]
+    assert seen["one"] is not None
+    assert seen["plain"] is None
+
+
+def mends(is_safe: bool):
+    def check(given: CheckInput) -> Iterator[Repair]:
+        finding = Finding(check="mends", severity="warning", evidence="row 1 is odd")
+        yield Repair(finding=finding, action="leave it out", is_safe=is_safe, drop=np.array([1]))
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_safe", "is_done"),
+    [("none", True, False), ("safe", True, True), ("safe", False, False), ("all", False, True)],
+)
+def test_repairs_are_done_as_the_user_allows_and_told_either_way(data, policy, is_safe, is_done) -> None:
+    checked = run_checks(*data, Checks(mends=mends(is_safe)), policy=policy)
+    assert checked.usable.tolist() == [True, not is_done]
+    assert checked.findings[0].repair == ("done: leave it out" if is_done else "proposed: leave it out")
 
 
 def test_what_the_preparation_noted_is_a_finding(save, as_dataset, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("seedbed.core.data.prepare._sample", lambda rows: [0])
     dataset = as_dataset([save("1.png"), save("2.png", mode="RGB")])
-    (finding,) = run_checks(dataset, prepare(dataset, tmp_path / "cache"), Checks())
+    (finding,) = run_checks(dataset, prepare(dataset, tmp_path / "cache"), Checks()).findings
     assert "made grey" in finding.evidence

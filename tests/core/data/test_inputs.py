@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from seedbed.core.data.columns import column, origins
+from seedbed.core.data.dataset import ReadContext
 from seedbed.core.data.decode import ImageForm, decode, read_encoded
 from seedbed.core.data.inputs import dataset_at, dataset_of
+from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
 
 FORM = ImageForm(height=6, width=4, channels=3)
@@ -135,7 +137,7 @@ def test_all_pictures_below_a_folder_come_in_a_stable_order(tmp_path):
     (tmp_path / ".hidden").mkdir()
     (tmp_path / ".hidden" / "x.png").write_bytes(b"")
     (tmp_path / "._z.png").write_bytes(b"")
-    dataset = dataset_at(str(tmp_path), NoReaders())
+    dataset = dataset_at(str(tmp_path), NoReaders(), Schema(), ReadContext(cache=tmp_path))
     names = [str(Path(each).relative_to(tmp_path)) for each in origins(dataset, slice(None))]
     assert names == ["a.bmp", "z.png", str(Path("b/10.JPG")), str(Path("b/2.png"))]
     assert column(dataset, "target") == [""] * 4
@@ -144,13 +146,15 @@ def test_all_pictures_below_a_folder_come_in_a_stable_order(tmp_path):
 def test_a_single_file_is_a_dataset_of_one(tmp_path):
     file = tmp_path / "one.png"
     Image.fromarray(_pixels()).save(file)
-    assert origins(dataset_at(str(file), NoReaders()), slice(None)) == [str(file)]
+    assert origins(dataset_at(str(file), NoReaders(), Schema(), ReadContext(cache=tmp_path)), slice(None)) == [
+        str(file)
+    ]
 
 
 def test_a_folder_without_pictures_says_what_was_looked_for(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     with pytest.raises(DataError, match=r"holds no images \(.*\.png"):
-        dataset_at(str(tmp_path), NoReaders())
+        dataset_at(str(tmp_path), NoReaders(), Schema(), ReadContext(cache=tmp_path))
 
 
 def test_bytes_in_memory_may_be_any_known_format():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seedbed.core.data.mirror import mirror_cost
-from seedbed.core.data.prepare import Prepared
+from seedbed.core.data.prepared import PreparedImages
 from seedbed.core.data.split import Splits
 
 
@@ -12,7 +12,9 @@ def data(tmp_path, images, targets):
     """A prepared folder with all rows in the training part."""
     np.save(tmp_path / "images.npy", images)
     count, height, width, channels = images.shape
-    prepared = Prepared(folder=tmp_path, rows=count, height=height, width=width, channels=channels, fingerprint="made")
+    prepared = PreparedImages(
+        folder=tmp_path, rows=count, height=height, width=width, channels=channels, fingerprint="made"
+    )
     none = np.array([], dtype=np.int64)
     splits = Splits(train=np.arange(count), valid=none, test=none, targets=targets, classes=("a", "b"))
     return prepared, splits

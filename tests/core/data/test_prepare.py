@@ -159,7 +159,7 @@ def test_what_a_killed_run_left_is_cleared_after_a_day(save, as_dataset, tmp_pat
 
 
 def test_a_disk_without_room_is_said_beforehand(save, as_dataset, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 10}))
     with pytest.raises(DataError, match="SEEDBED_HOME"):
         prepare(as_dataset([save("1.png")]), tmp_path / "cache")
 

@@ -6,7 +6,10 @@ import pytest
 
 from seedbed import Dataset, ReaderSpec
 from seedbed.core.data.columns import column, image_rows, row_names
-from seedbed.core.data.read import read, read_parts
+from seedbed.core.data.dataset import ReadContext, Table
+from seedbed.core.data.read import read as read_with
+from seedbed.core.data.read import read_dataset
+from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError, PluginError, UnknownName, UsageError
 from seedbed.core.protocols import Owner
 
@@ -15,6 +18,17 @@ SPECS = (
     ReaderSpec(name="table", summary="A table.", build="a:b", suffixes=(".csv", ".tar.gz")),
     ReaderSpec(name="folder", summary="A folder of things.", build="a:b", folders=True),
 )
+
+
+CONTEXT = ReadContext(cache=Path("nowhere"))
+
+
+def read(source: str, readers: object) -> Table | Dataset:
+    return read_with(source, readers, CONTEXT)
+
+
+def read_parts(source: str, test: str | None, wanted: Schema | None = None) -> Dataset:
+    return read_dataset(source, wanted or Schema(), Readers(), CONTEXT, test=test)
 
 
 class Fake:
@@ -26,7 +40,7 @@ class Fake:
     def recognises(self, path: Path) -> bool:
         return (path / "mark").exists()
 
-    def read(self, source: str) -> Dataset:
+    def read(self, source: str, context: ReadContext) -> Dataset:
         if "broken" in source:
             raise ZeroDivisionError("division by zero")
         parts = ["", "test", ""] if "parted" in source else ["", "", ""]
@@ -104,21 +118,40 @@ def test_a_reader_that_breaks_is_named_with_its_owner(tmp_path) -> None:
 
 
 def test_test_rows_of_their_own_take_the_place_of_the_test_part() -> None:
-    dataset = read_parts("demo:parted", "demo:other", Readers())
+    dataset = read_parts("demo:parted", "demo:other")
     assert column(dataset, "part") == ["", "", "test", "test", "test"]
     assert row_names(dataset, range(5))[1:3] == ("demo:parted/2", "demo:other/0")
 
 
 def test_of_a_parted_test_set_its_test_part_is_taken() -> None:
-    dataset = read_parts("demo:plain", "demo:parted", Readers())
+    dataset = read_parts("demo:plain", "demo:parted")
     assert column(dataset, "part") == ["", "", "", "test"]
     assert column(dataset, "target") == ["a", "b", "b", "b"]
 
 
 def test_without_a_test_address_the_parts_stay() -> None:
-    assert column(read_parts("demo:parted", None, Readers()), "part") == ["", "test", ""]
+    assert column(read_parts("demo:parted", None), "part") == ["", "test", ""]
 
 
 def test_images_cannot_be_tested_on_text() -> None:
-    with pytest.raises(DataError, match="image data, but demo:text text data"):
-        read_parts("demo:plain", "demo:text", Readers())
+    with pytest.raises(DataError, match="image data for classification, but demo:text text data"):
+        read_parts("demo:plain", "demo:text")
+
+
+def test_wishes_that_a_folder_of_classes_cannot_grant_are_named() -> None:
+    with pytest.raises(UsageError, match="leave --task and --target out"):
+        read_parts("demo:plain", None, Schema(kind="regression", target="price"))
+    assert len(read_parts("demo:plain", None, Schema(kind="classification", modality="image"))) == 3
+
+
+def test_a_name_of_owner_and_data_set_is_looked_for_on_the_hub() -> None:
+    hub = ReaderSpec(name="hub", summary="The hub.", build="a:b", schemes=("hub",))
+    assert read("nobody/some-data", Readers(*SPECS, hub)).source == "hub:nobody/some-data"
+    with pytest.raises(DataError, match="There is no"):
+        read("nobody/some-data", Readers())
+
+
+def test_a_name_that_no_file_system_takes_is_no_crash() -> None:
+    for source in ("x" * 5000, "nul\0", "a/" * 3000):
+        with pytest.raises(DataError):
+            read(source, Readers())

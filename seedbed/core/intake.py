@@ -1,0 +1,163 @@
+"""From an address to data that can be trained on; the steps that `fit` and `inspect` share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from seedbed.core.data.check import FeatureSource, by_severity, no_features, run_checks
+from seedbed.core.data.columns import order_of, parts_of, ranks_of
+from seedbed.core.data.dataset import Dataset, ReadContext, Table
+from seedbed.core.data.describe import describe
+from seedbed.core.data.prepare import prepare
+from seedbed.core.data.prepare_series import prepare_series
+from seedbed.core.data.prepare_text import prepare_text
+from seedbed.core.data.prepared import Prepared
+from seedbed.core.data.profile import Finding, Profile
+from seedbed.core.data.read import read_dataset
+from seedbed.core.data.repair import Checked, Policy
+from seedbed.core.data.schema import Schema
+from seedbed.core.data.split import Splits, split
+from seedbed.core.protocols import Lookup
+from seedbed.core.settings import Settings
+from seedbed.core.specs import MetricSpec
+from seedbed.core.task import Modality, Task, TaskKind
+
+_PREPARE: Mapping[Modality, Callable[..., Prepared]] = {
+    "image": prepare,
+    "text": prepare_text,
+    "series": prepare_series,
+}
+_ROWS = {"image": "images", "text": "texts", "series": "series"}
+_METRIC = "accuracy"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examined:
+    """Data that is understood: what was read, prepared, found, repaired, split and measured."""
+
+    dataset: Dataset
+    prepared: Prepared
+    checked: Checked
+    splits: Splits
+    profile: Profile
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything that was found, the gravest first."""
+        return by_severity((*self.checked.findings, *self.splits.findings))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intake:
+    """The steps, with what they need.
+
+    `data` is the data itself where it does not lie at `settings.source`. `report(stage, detail)` is told
+    what goes on, about once a second. `features` is where checks get features from.
+    """
+
+    settings: Settings
+    lookup: Lookup
+    cache: Path
+    data: Table | Dataset | None = None
+    report: Callable[[str, str], None] = lambda stage, detail: None
+    cancelled: Callable[[], bool] = lambda: False
+    features: FeatureSource = no_features
+
+    def examine(self) -> Examined:
+        """Do all steps.
+
+        Raises:
+            DataError: the data cannot be used.
+            UsageError: the settings do not fit the data.
+            Interrupted: `cancelled()` became true.
+        """
+        dataset = self.read()
+        prepared = self.prepare(dataset)
+        checked = self.check(dataset, prepared)
+        splits = self.split(dataset, checked)
+        profile = self.describe(dataset, prepared, splits)
+        return Examined(dataset=dataset, prepared=prepared, checked=checked, splits=splits, profile=profile)
+
+    def read(self) -> Dataset:
+        """Find the reader for the address, let it read, and settle what is to be learnt."""
+        self.report("reading", self.settings.source)
+        context = ReadContext(cache=self.cache, offline=self.settings.offline)
+        source = self.settings.source if self.data is None else self.data
+        return read_dataset(source, wanted_schema(self.settings), self.lookup, context, test=self.settings.test)
+
+    def prepare(self, dataset: Dataset) -> Prepared:
+        """Decode everything once; what an earlier run decoded is only opened."""
+        rows = _ROWS[dataset.modality]
+        self.report("preparing", f"{len(dataset):,} {rows}")
+        said = time.monotonic()
+
+        def report(done: int, total: int) -> None:
+            nonlocal said
+            if time.monotonic() - said > 1.0:
+                said = time.monotonic()
+                self.report("preparing", f"{done:,} of {total:,} {rows}")
+
+        return _PREPARE[dataset.modality](dataset, self.cache / "prepared", report=report, cancelled=self.cancelled)
+
+    def check(self, dataset: Dataset, prepared: Prepared) -> Checked:
+        """Run the checks and apply the repairs that the user allows."""
+        self.report("checking", "")
+        return run_checks(
+            dataset,
+            prepared,
+            self.lookup,
+            policy=cast(Policy, self.settings.repair),
+            groups=ranks_of(dataset, "group"),
+            features=self.features,
+        )
+
+    def split(self, dataset: Dataset, checked: Checked) -> Splits:
+        """Give every usable row its part."""
+        return split(
+            checked.targets,
+            parts_of(dataset),
+            checked.usable,
+            self.settings.seed,
+            trainable=checked.trainable,
+            groups=checked.groups,
+            order=order_of(dataset),
+            duplicates=checked.duplicates,
+        )
+
+    def describe(self, dataset: Dataset, prepared: Prepared, splits: Splits) -> Profile:
+        """Measure what components fit themselves to."""
+        return describe(prepared, splits, self._task(dataset, splits))
+
+    def _task(self, dataset: Dataset, splits: Splits) -> Task:
+        spec = self._metric(dataset.kind)
+        return Task(
+            modality=dataset.modality,
+            kind=dataset.kind,
+            metric=spec.name if spec else "",
+            direction=spec.direction if spec else "max",
+            classes=splits.classes,
+        )
+
+    def _metric(self, kind: TaskKind) -> MetricSpec | None:
+        """Return the metric the user asked for, else the usual one for the kind of task, None where there is none."""
+        if self.settings.metric is not None:
+            return cast(MetricSpec, self.lookup.get("metric", self.settings.metric))
+        fitting = [spec for spec in cast(Sequence[MetricSpec], self.lookup.all("metric")) if kind in spec.tasks]
+        return next((spec for spec in fitting if spec.name == _METRIC), fitting[0] if fitting else None)
+
+
+def wanted_schema(settings: Settings) -> Schema:
+    """Return what the user says of the data's columns, modality and task."""
+    return Schema(
+        modality=cast(Modality | None, settings.modality),
+        kind=cast(TaskKind | None, settings.task),
+        inputs=settings.inputs,
+        target=settings.target or "",
+        part=settings.part or "",
+        group=settings.group or "",
+        order=settings.order or "",
+    )

@@ -1,0 +1,148 @@
+"""Tables in Parquet files; an edge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seedbed import Finding, NoOptions
+from seedbed.core.data.arrowfile import (
+    BATCH_BYTES,
+    MOST_COLUMNS,
+    Sink,
+    file_stamp,
+    fingerprint,
+    plain_schema,
+    store,
+    unique_names,
+)
+from seedbed.core.data.dataset import ReadContext, Table
+from seedbed.core.errors import DataError
+from seedbed.plugins.readers.folders import short_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+VERSION = 1  # raise it when equal files would give other rows
+
+_MOST_BATCH_ROWS = 65_536
+_PEEK_ROWS = 200
+_PROBED_ROWS = 32
+
+
+def build(options: NoOptions) -> Parquet:
+    """Build the reader."""
+    return Parquet()
+
+
+class Parquet:
+    """Reads a Parquet file; nested columns, dates and encoded images are kept as they are."""
+
+    def recognises(self, path: Path) -> bool:
+        """Files are found by their suffixes."""
+        return False
+
+    def read(self, source: str, context: ReadContext) -> Table:
+        """Convert the file into memory-mapped rows, or open what an earlier call left in the cache.
+
+        Raises:
+            DataError: the file is damaged or holds no rows.
+        """
+        path = Path(source)
+        key = fingerprint("parquet", VERSION, file_stamp(path))
+        needed = 2 * path.stat().st_size  # pages are compressed; tables of text take about twice as much
+        stored = store(context.cache, key, lambda sink: _convert(path, sink), needed_bytes=needed)
+        return Table(
+            rows=stored.rows,
+            source=source,
+            name=short_name(Path(path.stem), "table"),
+            folder=path.resolve().parent,
+            findings=stored.findings,
+        )
+
+
+def peek(path: Path) -> dict[str, list[str]]:
+    """Return the first rows as columns of strings: single texts and numbers alone.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    with _opened(path) as file:
+        for batch in file.iter_batches(_PEEK_ROWS):
+            columns = zip(unique_names(batch.schema.names), batch.columns, strict=True)
+            lists = {name: cells.to_pylist() for name, cells in columns}
+            return {
+                name: [str(cell) for cell in cells if isinstance(cell, str | int | float)]
+                for name, cells in lists.items()
+            }
+    return {}
+
+
+def _convert(path: Path, sink: Sink) -> None:
+    with _opened(path) as file:
+        if not file.metadata.num_rows or not len(file.schema_arrow):
+            raise DataError(f"{path} has {len(file.schema_arrow)} columns but {file.metadata.num_rows} rows.")
+        if len(file.schema_arrow) > MOST_COLUMNS:
+            raise DataError(f"{path} has {len(file.schema_arrow):,} columns; at most {MOST_COLUMNS:,} can be used.")
+        for batch in _batches(file):
+            sink.write(batch)
+        names = unique_names(file.schema_arrow.names)
+    renamed = [
+        f"{old or 'empty'} → {new}" for old, new in zip(file.schema_arrow.names, names, strict=True) if old != new
+    ]
+    if renamed:
+        sink.findings.append(
+            Finding(
+                check="intake",
+                severity="info",
+                evidence=f"{path.name}: column names are empty or not unique: {', '.join(renamed[:5])}.",
+                remedy="Rename them.",
+            )
+        )
+
+
+def _batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """Yield all rows, with names of their own, in batches of about equal size in memory."""
+    import pyarrow as pa
+
+    schema = file.schema_arrow
+    fields = [field.with_name(name) for field, name in zip(schema, unique_names(schema.names), strict=True)]
+    named = plain_schema(pa.schema(fields, schema.metadata))
+    for batch in file.iter_batches(_batch_rows(file)):
+        columns = [cells.cast(field.type) for cells, field in zip(batch.columns, named, strict=True)]
+        yield pa.RecordBatch.from_arrays(columns, schema=named)
+
+
+def _batch_rows(file: pq.ParquetFile) -> int:
+    """Return how many rows make a batch: by the sizes that the file states, and by its first rows.
+
+    Of cells that repeat the file holds, and counts, one copy.
+    """
+    facts = file.metadata
+    stated = sum(facts.row_group(number).total_byte_size for number in range(facts.num_row_groups)) / facts.num_rows
+    first = next(file.iter_batches(_PROBED_ROWS))
+    row_bytes = max(stated, first.nbytes / max(len(first), 1), 1.0)
+    return int(min(max(BATCH_BYTES / row_bytes, 1), _MOST_BATCH_ROWS))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a file so that what is wrong with it is said in a sentence.
+
+    Raises:
+        DataError: it is no Parquet file, or a damaged one.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # Without pre_buffer a row group is read column by column and page by page, not as a whole.
+        with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+            yield file
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path} is no Parquet file that can be read ({str(error)[:300]}); copy or write it anew."
+        ) from error
