@@ -103,13 +103,6 @@ def _of_targets() -> Iterator[CheckSpec]:
         requires=_CLASSES,
     )
     yield CheckSpec(
-        name="label_errors",
-        summary="Rows whose label is probably wrong, by confident learning on a probe (Northcutt et al. 2021).",
-        build=f"{_HERE}.labels:label_errors",
-        requires=_ONE_CLASS,
-        features=True,
-    )
-    yield CheckSpec(
         name="target_leaks",
         summary="Columns that give the target away, and texts that hold the name of their class.",
         build=f"{_HERE}.leaks:target_leaks",
