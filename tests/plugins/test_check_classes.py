@@ -4,6 +4,8 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from seedbed import Dataset, Finding, NoOptions
 from seedbed.core.data.check import input_of
 from seedbed.core.data.columns import image_rows
@@ -12,9 +14,9 @@ from seedbed.core.data.repair import Repair
 from seedbed.plugins.checks.classes import class_names, imbalance, rare_classes
 
 
-def findings(
+def found(
     build: Callable, targets: list[str], parts: list[str] | None = None, unreadable: tuple[int, ...] = ()
-) -> list[Finding]:
+) -> list[Finding | Repair]:
     rows = image_rows(["x.png"] * len(targets), targets, parts or [""] * len(targets))
     prepared = PreparedImages(
         folder=Path("nowhere"),
@@ -26,8 +28,17 @@ def findings(
         unreadable=tuple((row, "is empty") for row in unreadable),
     )
     dataset = Dataset(rows=rows, modality="image", source="here", name="here")
-    found = list(build(NoOptions())(input_of(dataset, prepared)))
-    return [each.finding if isinstance(each, Repair) else each for each in found]
+    return list(build(NoOptions())(input_of(dataset, prepared)))
+
+
+def findings(build: Callable, targets: list[str], **more) -> list[Finding]:
+    return [each.finding if isinstance(each, Repair) else each for each in found(build, targets, **more)]
+
+
+def mergers(targets: list[str]) -> list[tuple[dict[str, str], bool]]:
+    """What is proposed to be merged, and whether it is done unasked."""
+    repairs = [each for each in found(class_names, targets) if isinstance(each, Repair)]
+    return [(dict(each.rename), each.is_safe) for each in repairs]
 
 
 def test_a_class_of_one_and_a_small_class_are_told_apart() -> None:
@@ -39,7 +50,7 @@ def test_a_class_of_one_and_a_small_class_are_told_apart() -> None:
 
 def test_rows_that_are_unreadable_or_for_testing_do_not_count() -> None:
     targets = ["a"] * 20 + ["b"] * 3
-    (single,) = findings(rare_classes, targets, [""] * 20 + ["", "", "test"], unreadable=(20,))
+    (single,) = findings(rare_classes, targets, parts=[""] * 20 + ["", "", "test"], unreadable=(20,))
     assert single.rows == ("b",)
 
 
@@ -56,17 +67,39 @@ def test_imbalance_begins_beyond_ten_to_one() -> None:
 
 def test_names_that_may_be_one_class_are_named_together() -> None:
     for pair in (("Cat", "cat"), ("ice cream", "icecream"), ("b", "b ")):
-        found = findings(class_names, list(pair))
-        assert found[0].severity == "warning"
-        assert set(found[0].rows) == set(pair)
+        told = findings(class_names, list(pair))
+        assert told[0].severity == "warning"
+        assert set(told[0].rows) == set(pair)
 
 
 def test_names_that_look_alike_are_shown_apart() -> None:
     composed = "Äpfel"
     decomposed = unicodedata.normalize("NFD", composed)
-    found = findings(class_names, [composed, decomposed])
-    assert "'\\xc4pfel'" in found[0].evidence
-    assert "'A\\u0308pfel'" in found[0].evidence
+    told = findings(class_names, [composed, decomposed])
+    assert "'\\xc4pfel'" in told[0].evidence
+    assert "'A\\u0308pfel'" in told[0].evidence
+
+
+def test_the_most_frequent_spelling_is_kept() -> None:
+    assert mergers(["Cat"] * 2 + ["cat"] * 3 + ["CAT"]) == [({"Cat": "cat", "CAT": "cat"}, True)]
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [("Cat", "cat"), ("dog ", "dog"), ("ice  cream", "ice cream"), ("Äpfel", "A\u0308pfel"), ("straße", "STRASSE")],
+)
+def test_names_that_differ_by_spelling_alone_are_merged_unasked(pair) -> None:
+    assert [is_safe for _, is_safe in mergers(list(pair))] == [True]
+
+
+@pytest.mark.parametrize("pair", [("a", "A"), ("ice cream", "icecream"), ("1 12", "11 2"), ("m²", "m2"), ("x", "x ")])
+def test_names_that_may_well_be_two_classes_are_merged_on_request_alone(pair) -> None:
+    assert [is_safe for _, is_safe in mergers(list(pair))] == [False]
+
+
+@pytest.mark.parametrize("pair", [("cat", "cats"), ("a_b", "a-b"), ("Äpfel", "Apfel"), ("1", "01")])
+def test_names_that_differ_by_more_are_not_merged(pair) -> None:
+    assert mergers(list(pair)) == []
 
 
 def test_a_space_at_the_end_is_a_warning() -> None:

@@ -92,8 +92,7 @@ def _run(spec: CheckSpec, given: CheckInput, lookup: Lookup) -> Iterator[Finding
     try:
         check: Check = lookup.load(spec)(spec.options())
         for found in check(given):
-            if isinstance(found, Repair):  # one that does not fit the data shows here, where its author is known
-                repaired([found], given.targets, given.prepared.usable(), "all")
+            _try(found, given)
             yield found
     except Exception as error:  # the border to a plugin
         log.warning("check %s failed:\n%s", spec.name, traceback.format_exc())
@@ -104,3 +103,12 @@ def _run(spec: CheckSpec, given: CheckInput, lookup: Lookup) -> Iterator[Finding
             evidence=f"This check of {owner.name} {owner.version} failed: {type(error).__name__}: {error}.",
             remedy=f"Leave it out with --without check:{spec.name}, or report it to its author.",
         )
+
+
+def _try(found: Finding | Repair, given: CheckInput) -> None:
+    """Use what a check found, so that what does not fit shows where its author is known."""
+    if isinstance(found, Repair):
+        repaired([found], given.targets, given.prepared.usable(), "all")
+    severity = (found.finding if isinstance(found, Repair) else found).severity
+    if severity not in _ORDER:
+        raise ValueError(f"a finding is of severity {severity!r}; expected is one of {', '.join(_ORDER)}")

@@ -138,7 +138,8 @@ def orientation(image: Image.Image) -> int:
     if image.format != "TIFF" and _HOLDS_ORIENTATION.isdisjoint(image.info):
         return 1  # getexif() would cost as much as decoding a small image
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        found = int(image.getexif().get(_ORIENTATION, 1))
+        return found if found in _TRANSPOSE else 1  # some cameras write 0, some programs nonsense
     except Exception:  # broken EXIF is common and does not make the pixels bad
         return 1
 

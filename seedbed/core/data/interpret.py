@@ -100,8 +100,10 @@ def _columns(
         columns["target"] = _repeated(pa.nulls(_BLOCK, _target_type(reading)), len(rows))
     if "part" not in columns:
         columns["part"] = _repeated(pa.array([""] * _BLOCK, pa.string()), len(rows))
+    # of a text that is made of several columns, one alone may give the target away
+    parts = reading.schema.inputs if plan.modality == "text" and "text" in plan.made else ()
     for name in rows.column_names:
-        if name not in plan.used:
+        if name not in plan.used or name in parts:
             columns[f"column:{name}"] = table.column(name)
             features[f"column:{name}"] = given[name]
     made = pa.table(columns)

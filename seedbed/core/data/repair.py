@@ -92,7 +92,7 @@ def repaired(
         if each.together is not None:
             applied.append(each.together)
         targets = targets.renamed(dict(each.rename))
-        names |= each.rename
+        names = {old: each.rename.get(new, new) for old, new in names.items()} | dict(each.rename)
         if len(each.relabel):
             targets = targets.relabelled(each.relabel, tuple(names.get(name, name) for name in each.labels))
     return Checked(

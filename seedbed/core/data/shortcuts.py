@@ -56,7 +56,8 @@ def telling(facts: np.ndarray, targets: np.ndarray, seed: int = 0) -> Telling | 
 def correlation(facts: np.ndarray, targets: np.ndarray) -> float | None:
     """Return the absolute correlation of two float columns (N,), over rows where both are finite; None for too few."""
     both = np.isfinite(facts) & np.isfinite(targets)
-    if both.sum() < _FEWEST_ROWS or facts[both].std() == 0 or targets[both].std() == 0:
+    # not by the deviation: that of equal fractions is not quite 0
+    if both.sum() < _FEWEST_ROWS or not np.ptp(facts[both]) or not np.ptp(targets[both]):
         return None
     return float(abs(np.corrcoef(facts[both], targets[both])[0, 1]))
 

@@ -123,7 +123,7 @@ def _merging(group: list[str], counts: dict[str, int]) -> Repair:
             count=len(group),
         ),
         action=f"take them for one class, {kept!r}",
-        is_safe=len(_plain(kept)) >= _SHORT,
+        is_safe=len(_plain(kept)) >= _SHORT and len({_spelt(name) for name in group}) == 1,
         rename={name: kept for name in group if name != kept},
     )
 
@@ -137,6 +137,11 @@ def _training_counts(given: CheckInput) -> dict[str, int]:
 
 def _plain(name: str) -> str:
     return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def _spelt(name: str) -> str:
+    """Return a name without what is surely spelling; `1 12` and `11 2` stay two classes, and so do `m2` and `m²`."""
+    return " ".join(unicodedata.normalize("NFC", name).casefold().split())
 
 
 def _quoted(names: tuple[str, ...]) -> str:

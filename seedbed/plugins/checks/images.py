@@ -36,11 +36,13 @@ def _find_unreadable(given: CheckInput) -> Iterator[Finding]:
     told = "; ".join(f"{name} {reason}" for name, (_, reason) in zip(names[:5], listed, strict=False))
     count = prepared.rows - int(prepared.usable().sum())
     more = count - 5
+    are_files = given.dataset.modality == "image"
     yield Finding(
         check="unreadable_files",
-        severity="error",
-        evidence=f"Left out, as they cannot be read: {told}" + (f"; and {more} more." if more > 0 else "."),
-        remedy="Copy or download them again, or delete them.",
+        severity="error" if are_files else "warning",
+        evidence=f"Left out, as they cannot be {'read' if are_files else 'used'}: {told}"
+        + (f"; and {more:,} more." if more > 0 else "."),
+        remedy="Copy or download them again, or delete them." if are_files else "Fill them in if they are to be used.",
         rows=names,
         count=count,
         repair="done: leave these rows out",  # there is no other way, whatever the user wants
@@ -64,7 +66,7 @@ def _find_constant(given: CheckInput) -> Iterator[Repair]:
         finding=Finding(
             check="constant_images",
             severity="warning",
-            evidence=f"{len(constant):,} images{looked_at} are one colour all over{_in_classes(given, constant)}: "
+            evidence=f"{_some(len(constant), looked_at)} one colour all over{_in_classes(given, constant)}: "
             + ", ".join(names[:5])
             + (" …" if len(constant) > 5 else "."),
             remedy="Look at them; delete those that show nothing.",
@@ -74,6 +76,10 @@ def _find_constant(given: CheckInput) -> Iterator[Repair]:
         action="leave these rows out",
         drop=constant,
     )
+
+
+def _some(count: int, looked_at: str) -> str:
+    return f"{count:,} image{looked_at} is" if count == 1 else f"{count:,} images{looked_at} are"
 
 
 def _in_classes(given: CheckInput, rows: np.ndarray) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seedbed import Finding, NoOptions
-from seedbed.core.data.columns import origins
+from seedbed.core.data.arrowforms import form_of, plain
+from seedbed.core.data.columns import cells, image_paths
 from seedbed.core.data.prepared import PreparedImages, PreparedSeries, PreparedText
 from seedbed.core.data.shortcuts import Telling, correlation, numbered, telling
 from seedbed.core.protocols import Check, CheckInput
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 
 OWN = "column:"  # what a table had beside the columns in use
 _SAMPLE = 100_000
+_SAMPLE_BYTES = 64 * 2**20  # of a column: of long texts fewer are looked at
 _GIVEN_AWAY = 0.95  # of the errors of guessing the largest class
 _SHORTCUT = 0.5
 _CORRELATED = 0.999
+_MOST_SIZES = 64
 _MENTIONED = 0.9  # of the texts of a class hold its name
 _FEW = 20
+_KINDS_OF_CELL = ("string", "boolean", "integer", "float", "date")
 
 
 def target_leaks(options: NoOptions) -> Check:
@@ -38,14 +42,14 @@ def shortcuts(options: NoOptions) -> Check:
 
 def _find_leaks(given: CheckInput) -> Iterator[Finding]:
     """Yield the columns that determine the target, and texts that hold it."""
-    rows = _sample(given)
+    usable = _sample(given)
     inputs = set(given.dataset.schema.inputs)
     for column in given.dataset.rows.column_names:
         if not column.startswith(OWN):
             continue
         name = column.removeprefix(OWN)
-        values = given.dataset.rows.with_format("arrow", columns=[column])[rows].column(column)
-        evidence = _tells(values, given.targets.values[rows], given.targets.kind)
+        rows = _lightened(given, column, usable)
+        evidence = _tells(_cells(given, column, rows), given.targets.values[rows], given.targets.kind)
         if evidence:
             is_input = name in inputs
             use = "a model learns to read it there" if is_input else "it is not learnt from"
@@ -60,24 +64,35 @@ def _find_leaks(given: CheckInput) -> Iterator[Finding]:
                 count=1,
             )
     if given.dataset.modality == "text" and given.targets.kind == "classification":
-        yield from _mentions(given, rows)
+        yield from _mentions(given, _lightened(given, "text", usable))
 
 
-def _tells(values: pa.ChunkedArray, targets: np.ndarray, kind: str) -> str:
+def _lightened(given: CheckInput, column: str, rows: np.ndarray) -> np.ndarray:
+    """Return as many of the rows, rising, as hold about `_SAMPLE_BYTES` of a column."""
+    cell = given.dataset.rows.data.column(column).nbytes / max(len(given.dataset), 1)
+    most = int(_SAMPLE_BYTES / max(cell, 1))
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+
+
+def _cells(given: CheckInput, column: str, rows: np.ndarray) -> pa.Array:
+    """Return the cells of these rows in a plain type."""
+    return plain(cells(given.dataset, column, rows), given.dataset.rows.features[column])
+
+
+def _tells(array: pa.Array, targets: np.ndarray, kind: str) -> str:
     """Say how a column tells the target; empty where it does not."""
     import pyarrow as pa
-    import pyarrow.types as types
 
-    array = values.combine_chunks()
+    form = form_of(array.type)
     if kind == "regression":
-        if not (types.is_integer(array.type) or types.is_floating(array.type)):
+        if form not in ("integer", "float"):
             return ""
-        found = correlation(array.cast(pa.float64()).to_numpy(zero_copy_only=False), targets)
+        numbers = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)  # large ones lose a digit or two
+        found = correlation(numbers, targets)
         return f"correlation {found:.4f}" if found is not None and found >= _CORRELATED else ""
-    if kind != "classification" or types.is_nested(array.type) or types.is_binary(array.type):
+    if kind != "classification" or form not in _KINDS_OF_CELL:
         return ""
-    encoded = array if types.is_dictionary(array.type) else array.dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes = array.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     seen = telling(codes, targets)
     return _said(seen) if seen is not None and seen.gain >= _GIVEN_AWAY else ""
 
@@ -93,7 +108,7 @@ def _mentions(given: CheckInput, rows: np.ndarray) -> Iterator[Finding]:
     """Yield the classes whose name stands in nearly all of their texts, and in few of the others."""
     import pyarrow.compute as pc
 
-    texts = given.dataset.rows.with_format("arrow", columns=["text"])[rows].column("text").combine_chunks()
+    texts = _cells(given, "text", rows)
     codes = given.targets.values[rows]
     telling_names = []
     for code, name in enumerate(given.targets.classes[:_FEW]):
@@ -136,15 +151,22 @@ def _facts(given: CheckInput, rows: np.ndarray) -> Iterator[tuple[str, np.ndarra
     prepared = given.prepared
     if isinstance(prepared, PreparedImages):
         sizes = prepared.originals()[rows]
-        yield "size of an image in pixels", numbered(sizes[:, :2])
+        yield "size of an image in pixels", _sizes(sizes[:, :2])
         yield "EXIF orientation of an image", numbered(sizes[:, 2])
-        files = [each if isinstance(each, str) else "" for each in origins(given.dataset, rows.tolist())]
-        _, formats = np.unique([PurePath(each).suffix.lower() for each in files], return_inverse=True)
+        files = image_paths(given.dataset, rows)
+        _, formats = np.unique([PurePath(each or "").suffix.lower() for each in files], return_inverse=True)
         yield "suffix of an image's file", formats.astype(np.int64)
     elif isinstance(prepared, PreparedSeries):
         yield "length of a series", numbered(prepared.lengths()[rows])
     elif isinstance(prepared, PreparedText):
         yield "length of a text", numbered(np.asarray(prepared.characters()[rows]))
+
+
+def _sizes(sides: np.ndarray) -> np.ndarray:
+    """Number sizes (n, 2): each for itself where they are few, by the number of pixels where they vary."""
+    if len(np.unique(sides, axis=0)) <= _MOST_SIZES:
+        return numbered(sides)
+    return numbered(sides.astype(np.int64).prod(axis=1))
 
 
 def _sample(given: CheckInput) -> np.ndarray:

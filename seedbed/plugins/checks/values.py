@@ -7,14 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from seedbed import Finding, NoOptions, Repair
+from seedbed.core.data.arrowforms import form_of, scan, without_empty
 from seedbed.core.data.columns import row_names
+from seedbed.core.data.dataset import Dataset
 from seedbed.core.data.prepared import PreparedSeries
 from seedbed.core.data.profile import MOST_NAMED
 from seedbed.core.protocols import Check, CheckInput
 
 OWN = "column:"
+_COMPARED = ("string", "boolean", "integer", "float", "date")
 _SHOWN = 10
-_STEPS_AT_ONCE = 4_000_000
+_VALUES_AT_ONCE = 4_000_000
 _MANY = 0.05  # of the values of a row, or of the rows of a column
 
 
@@ -40,21 +43,11 @@ def unequal_lengths(options: NoOptions) -> Check:
 
 def _find_constant_columns(given: CheckInput) -> Iterator[Finding]:
     """Yield the columns in which all rows are alike; of the input itself that is an error."""
-    import pyarrow.compute as pc
-
-    rows = given.dataset.rows
-    looked_at = [name for name in rows.column_names if name == "text" or name.startswith(OWN)]
-    constant = []
-    for name in looked_at:
-        column = rows.with_format("arrow", columns=[name])[:].column(name)
-        first = column[0]
-        if len(column) < 2 or not _is_plain(column.type):
-            continue
-        # chunk by chunk, so that the first that differs ends it
-        if all(pc.all(pc.fill_null(pc.equal(chunk, first), False)).as_py() for chunk in column.chunks if len(chunk)):
-            constant.append((name, first.as_py()))
-    beside = tuple(name.removeprefix(OWN) for name, _ in constant if name != "text")
-    if any(name == "text" for name, _ in constant):
+    looked_at = [name for name in given.dataset.rows.column_names if name == "text" or name.startswith(OWN)]
+    inputs = set(given.dataset.schema.inputs)
+    constant = [name for name in looked_at if len(given.dataset) > 1 and _is_constant_column(given.dataset, name)]
+    beside = tuple(name.removeprefix(OWN) for name in constant if name != "text")
+    if "text" in constant:
         yield Finding(
             check="constant_columns",
             severity="error",
@@ -66,16 +59,22 @@ def _find_constant_columns(given: CheckInput) -> Iterator[Finding]:
             check="constant_columns",
             severity="info",
             evidence=f"Columns with one and the same value in every row: {_listed(beside)}.",
-            remedy="They tell nothing and are not used.",
+            remedy="They tell nothing" + (" and are not used." if inputs.isdisjoint(beside) else "; leave them out."),
             rows=beside,
             count=len(beside),
         )
 
 
-def _is_plain(kind: object) -> bool:
-    import pyarrow.types as types
+def _is_constant_column(dataset: Dataset, name: str) -> bool:
+    """Whether every row holds the same; of cells that cannot be compared, as lists, it is not known."""
+    import pyarrow.compute as pc
 
-    return not (types.is_nested(kind) or types.is_binary(kind) or types.is_null(kind) or types.is_dictionary(kind))
+    first = None
+    for (array,) in scan(dataset.rows, [name]):  # the first batch that differs ends it
+        first = array[0] if first is None else first
+        if form_of(array.type) not in _COMPARED or not pc.all(pc.fill_null(pc.equal(array, first), False)).as_py():
+            return False
+    return first is not None
 
 
 def _find_missing(given: CheckInput) -> Iterator[Finding]:
@@ -84,7 +83,7 @@ def _find_missing(given: CheckInput) -> Iterator[Finding]:
     found = []
     for name in rows.column_names:
         if name.startswith(OWN):
-            missing = rows.with_format("arrow", columns=[name])[:].column(name).null_count
+            missing = sum(without_empty(array).null_count for (array,) in scan(rows, [name]))
             if missing:
                 found.append((name.removeprefix(OWN), missing))
     if found:
@@ -93,7 +92,7 @@ def _find_missing(given: CheckInput) -> Iterator[Finding]:
             check="missing_values",
             severity="info",
             evidence=f"Columns with missing values: {listed}" + (" …" if len(found) > _SHOWN else "."),
-            remedy="Nothing needs to be done while they are not learnt from.",
+            remedy="Nothing needs to be done while they are not learnt from; a text is made of those that are there.",
             rows=tuple(name for name, _ in found),
             count=len(found),
         )
@@ -102,7 +101,7 @@ def _find_missing(given: CheckInput) -> Iterator[Finding]:
 
 
 def _gaps(given: CheckInput, prepared: PreparedSeries) -> Iterator[Finding]:
-    missing, values = _missing_steps(prepared)
+    missing, values = _missing_values(prepared), prepared.values().size
     gappy = np.flatnonzero(prepared.usable() & (missing > 0))
     if not len(gappy):
         return
@@ -119,15 +118,31 @@ def _gaps(given: CheckInput, prepared: PreparedSeries) -> Iterator[Finding]:
     )
 
 
-def _missing_steps(prepared: PreparedSeries) -> tuple[np.ndarray, int]:
-    """Return how many values of each row are missing, int64 (N,), and how many values there are in all."""
+def _missing_values(prepared: PreparedSeries) -> np.ndarray:
+    """Return how many values of each row are missing, int64 (N,)."""
+    missing = np.zeros(prepared.rows, dtype=np.int64)
+    for rows, values, edges in _blocks(prepared):
+        missing[rows] = _between(np.isnan(values).sum(axis=1), edges[:-1], edges[1:])
+    return missing
+
+
+def _blocks(prepared: PreparedSeries) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yield some rows at a time: which, their values (steps, C) end to end, and where each begins and the last ends."""
     values, offsets = prepared.values(), prepared.offsets()
-    found = np.zeros(len(values) + 1, dtype=np.int64)
-    for start in range(0, len(values), _STEPS_AT_ONCE):
-        block = np.asarray(values[start : start + _STEPS_AT_ONCE])
-        found[start + 1 : start + 1 + len(block)] = np.isnan(block).sum(axis=1)
-    total = np.cumsum(found)
-    return total[offsets[1:]] - total[offsets[:-1]], values.size
+    most = max(_VALUES_AT_ONCE // prepared.channels, 1)
+    row = 0
+    while row < prepared.rows:
+        end = max(int(np.searchsorted(offsets, offsets[row] + most, side="right")) - 1, row + 1)
+        edges = offsets[row : end + 1]
+        yield slice(row, end), np.asarray(values[edges[0] : edges[-1]]), edges - edges[0]
+        row = end
+
+
+def _between(counts: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Add up counts (steps,) from each beginning to each end (n,)."""
+    total = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    found: np.ndarray = total[ends] - total[begins]
+    return found
 
 
 def _find_constant_series(given: CheckInput) -> Iterator[Repair]:
@@ -141,8 +156,8 @@ def _find_constant_series(given: CheckInput) -> Iterator[Repair]:
             finding=Finding(
                 check="constant_series",
                 severity="warning",
-                evidence=f"{len(constant):,} series have one value a channel from start to end: {', '.join(names[:5])}"
-                + (" …" if len(constant) > 5 else "."),
+                evidence=f"{len(constant):,} series {'has' if len(constant) == 1 else 'have'} one value a channel from "
+                f"start to end: {', '.join(names[:5])}" + (" …" if len(constant) > 5 else "."),
                 remedy="See whether the sensor was on; leave them out with --repair all.",
                 rows=names,
                 count=len(constant),
@@ -154,15 +169,13 @@ def _find_constant_series(given: CheckInput) -> Iterator[Repair]:
 
 def _is_constant(prepared: PreparedSeries) -> np.ndarray:
     """Return a mask (N,): rows of two steps or more in which no channel ever changes."""
-    values, offsets, lengths = prepared.values(), prepared.offsets(), prepared.lengths()
-    changes = np.zeros(len(values) + 1, dtype=np.int64)  # from the step before to this one
-    for start in range(1, len(values), _STEPS_AT_ONCE):
-        block = np.asarray(values[start - 1 : start + _STEPS_AT_ONCE])
-        steps = (np.diff(block, axis=0) != 0) & ~(np.isnan(block[1:]) & np.isnan(block[:-1]))
-        changes[start + 1 : start + 1 + len(steps)] = steps.any(axis=1)
-    total = np.cumsum(changes)
-    inner = np.where(lengths > 1, total[offsets[1:]] - total[np.minimum(offsets[:-1] + 1, len(values))], 1)
-    constant: np.ndarray = inner == 0
+    constant = np.zeros(prepared.rows, dtype=bool)
+    for rows, values, edges in _blocks(prepared):
+        changes = np.zeros(len(values), dtype=bool)  # from the step before to this one
+        both_missing = np.isnan(values[1:]) & np.isnan(values[:-1])
+        changes[1:] = ((values[1:] != values[:-1]) & ~both_missing).any(axis=1)
+        begins, ends = edges[:-1], edges[1:]
+        constant[rows] = (ends - begins > 1) & (_between(changes, np.minimum(begins + 1, ends), ends) == 0)
     return constant
 
 
@@ -176,12 +189,13 @@ def _find_unequal(given: CheckInput) -> Iterator[Finding]:
     usual = float(np.median(lengths))
     extreme = np.flatnonzero(prepared.usable() & ((prepared.lengths() < usual / 4) | (prepared.lengths() > usual * 4)))
     names = row_names(given.dataset, extreme[:MOST_NAMED])
-    far = f" {len(extreme):,} are more than four times shorter or longer than that: {_listed(names)}." if names else ""
+    are = "is" if len(extreme) == 1 else "are"
+    far = f" {len(extreme):,} {are} more than four times shorter or longer than that: {_listed(names)}."
     yield Finding(
         check="unequal_lengths",
         severity="warning" if len(extreme) > _MANY * len(lengths) else "info",
         evidence=f"The series have from {lengths.min():,} to {lengths.max():,} steps, half of them up to {usual:,.0f}."
-        + far,
+        + (far if names else ""),
         remedy="Shorter ones are padded and masked. If they differ because they were sampled at different rates, "
         "bring them to one rate first.",
         rows=names,

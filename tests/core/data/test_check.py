@@ -72,6 +72,33 @@ def test_a_check_that_breaks_becomes_a_finding_and_the_others_go_on(data) -> Non
     assert "--without check:bad" in found[0].remedy
 
 
+def says(found: object):
+    def check(given: CheckInput) -> Iterator[object]:
+        yield found
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ("row 1 is odd", "AttributeError"),
+        (Finding(check="fake", severity="fatal", evidence="Seen."), "severity 'fatal'; expected is one of error"),
+        (
+            Repair(
+                finding=Finding(check="fake", severity="info", evidence="Seen."), action="drop it", drop=np.array([99])
+            ),
+            "IndexError",
+        ),
+    ],
+)
+def test_a_check_that_finds_what_does_not_fit_is_told_by_its_owner(data, found, reason) -> None:
+    told = run_checks(*data, Checks(bad=says(found), good=finds("info"))).findings
+    assert [finding.check for finding in told] == ["bad", "fake"]
+    assert "some-package 1.2 failed" in told[0].evidence
+    assert reason in told[0].evidence
+
+
 def test_a_check_for_other_data_is_not_run(data) -> None:
     checks = Checks(bad=breaks)
     checks.requires["bad"] = Requires(modalities=("text",))

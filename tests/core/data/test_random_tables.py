@@ -22,9 +22,12 @@ from seedbed.core.data.columns import order_of, parts_of, ranks_of
 from seedbed.core.data.dataset import Dataset, ReadContext, Table
 from seedbed.core.data.interpret import interpret
 from seedbed.core.data.read import read
+from seedbed.core.data.repair import Policy
 from seedbed.core.data.schema import Schema
 from seedbed.core.data.targets import targets_of
 from seedbed.core.errors import DataError, UsageError
+from seedbed.core.intake import Intake
+from seedbed.core.settings import Settings
 from seedbed.registry.registry import Registry, open_registry
 
 TARGET_TYPES = {
@@ -200,7 +203,32 @@ def check_promises(dataset: Dataset, rows: int) -> None:
         assert (name in schema.names) == bool(getattr(dataset.schema, name))
     assert ranks_of(dataset, "group") is None or len(ranks_of(dataset, "group")) == rows
     assert order_of(dataset) is None or len(order_of(dataset)) == rows
-    # The lead continues here: prepare, run_checks and split are to end in values or in a DataError too.
+
+
+def go_on(dataset: Dataset, policy: Policy, cache: Path) -> None:
+    """Prepare, check, split and describe a dataset: what comes of it is whole, or a sentence says why nothing can."""
+    intake = Intake(settings=Settings(source=dataset.source, repair=policy), lookup=readers(), cache=cache)
+    try:
+        prepared = intake.prepare(dataset)
+        checked = intake.check(dataset, prepared)
+        splits = intake.split(dataset, checked)
+        profile = intake.describe(dataset, prepared, splits)
+    except (DataError, UsageError) as error:
+        check_sentence(error)
+        return
+    assert not [each for each in checked.findings if " failed: " in each.evidence]
+    parts = [splits.train, splits.valid, splits.test]
+    together = np.concatenate(parts)
+    assert len(set(together.tolist())) == len(together) == profile.examples
+    assert checked.usable[together].all()
+    assert checked.trainable[splits.train].all()
+    assert (profile.train, profile.valid, profile.test) == tuple(map(len, parts))
+    assert profile.train
+    assert profile.valid
+    assert not len(splits.classes) or profile.class_counts
+    assert np.isfinite([profile.target_mean, profile.target_std, *profile.mean, *profile.std]).all()
+    assert min(profile.std, default=1.0) > 0
+
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +255,9 @@ def settle(make: Callable[[Columns, Path], Table], columns: Columns, wanted: dic
     again = interpret(table, dataset.schema, cache)
     assert again.schema == dataset.schema
     assert again.rows.data.table.schema == dataset.rows.data.table.schema
+    policies: tuple[Policy, ...] = ("safe", "all")
+    for policy in policies:
+        go_on(dataset, policy, cache)
 
 
 RANDOM = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -35,6 +35,14 @@ def test_a_relabelling_after_a_merger_finds_the_class_under_its_new_name() -> No
     assert [found.classes[code] for code in found.values] == ["cat"] * 4
 
 
+def test_a_class_that_is_renamed_twice_goes_by_its_last_name() -> None:
+    first = Repair(finding=FINDING, action="merge", rename={"Cat": "cat"})
+    second = Repair(finding=FINDING, action="rename", rename={"cat": "feline"})
+    relabel = Repair(finding=FINDING, action="relabel", relabel=np.array([1]), labels=("Cat",))
+    found = repaired([first, second, relabel], targets(), USABLE, "all").targets
+    assert [found.classes[code] for code in found.values] == ["feline"] * 4
+
+
 def test_rows_may_be_left_out_of_everything_or_of_training_alone() -> None:
     repair = Repair(finding=FINDING, action="drop", is_safe=True, drop=np.array([0]), drop_from_training=np.array([1]))
     found = repaired([repair], targets(), USABLE, "safe")
