@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seedbed.core.data.dataset import Dataset, Table
 from seedbed.core.data.features import Features
 from seedbed.core.data.profile import Finding, Profile
@@ -74,10 +76,17 @@ def examine(
     network = Network(offline=True)  # looking at data fetches no weights
 
     def features(given: CheckInput) -> Features | None:
-        from seedbed.core.training.frozen import checking_features
-
         report("checking", "features")
-        return checking_features(given, lookup, can_load=network.can_load(lookup), seconds=settings.seconds)
+        if given.dataset.modality != "image":
+            from seedbed.core.data.plain import plain_features
+
+            rows = np.flatnonzero(given.prepared.usable() & given.targets.known())
+            return plain_features(given.dataset, given.prepared, rows, settings.seed)
+        from seedbed.core.training.frozen import checking_features  # and with it torch
+
+        return checking_features(
+            given, lookup, can_load=network.can_load(lookup), seconds=settings.seconds, settings=settings
+        )
 
     intake = Intake(settings=settings, lookup=lookup, cache=cache, data=data, report=report, features=features)
     return Inspection(intake.examine(), time.monotonic() - began)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -18,9 +19,10 @@ from seedbed.core.data.prepare_text import prepare_text
 from seedbed.core.data.prepared import Prepared
 from seedbed.core.data.profile import Finding, Profile
 from seedbed.core.data.read import read_dataset
-from seedbed.core.data.repair import Checked, Policy
+from seedbed.core.data.repair import Checked, Policy, joined
 from seedbed.core.data.schema import Schema
 from seedbed.core.data.split import Splits, split
+from seedbed.core.errors import DataError
 from seedbed.core.protocols import Lookup
 from seedbed.core.settings import Settings
 from seedbed.core.specs import MetricSpec
@@ -33,6 +35,15 @@ _PREPARE: Mapping[Modality, Callable[..., Prepared]] = {
 }
 _ROWS = {"image": "images", "text": "texts", "series": "series"}
 _METRIC = "accuracy"
+
+
+_TORN = Finding(
+    check="duplicates",
+    severity="warning",
+    evidence="There are so many copies that no validation part can be made with all copies of a row on one side; "
+    "some rows of it are known from training.",
+    remedy="Delete the copies, or give a validation part of your own: scores flatter as it is.",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,17 +127,25 @@ class Intake:
         )
 
     def split(self, dataset: Dataset, checked: Checked) -> Splits:
-        """Give every usable row its part."""
-        return split(
+        """Give every usable row its part; where that cannot be done with all copies on one side, without."""
+        divide = partial(
+            split,
             checked.targets,
             parts_of(dataset),
             checked.usable,
             self.settings.seed,
             trainable=checked.trainable,
-            groups=checked.groups,
             order=order_of(dataset),
             duplicates=checked.duplicates,
         )
+        try:
+            return divide(groups=checked.groups)
+        except DataError:
+            if not (checked.duplicates >= 0).any():
+                raise
+            asked = ranks_of(dataset, "group")
+            splits = divide(groups=None if asked is None else joined([asked], len(dataset)))
+        return replace(splits, findings=(*splits.findings, _TORN))
 
     def describe(self, dataset: Dataset, prepared: Prepared, splits: Splits) -> Profile:
         """Measure what components fit themselves to."""

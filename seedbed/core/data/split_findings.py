@@ -172,7 +172,7 @@ def _small(given: SplitInput, splits: Splits, is_drawn: bool) -> Iterator[Findin
         folds, all_rows = int(splits.folds.max()) + 1, int((splits.folds >= 0).sum())
         better = math.sqrt(all_rows / rows)
         remedies.append(
-            f"scores over all {folds} folds of the split ({all_rows:,} rows) are known {better:.1f} times better"
+            f"scores over {folds} folds, of all {all_rows:,} rows, would be known {better:.1f} times better"
         )
     yield Finding(
         check="small_validation",

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from seedbed.core.data.columns import order_of, parts_of, ranks_of
 from seedbed.core.data.dataset import Dataset, ReadContext, Table
@@ -234,7 +235,7 @@ def go_on(dataset: Dataset, policy: Policy, cache: Path) -> None:
 @pytest.fixture(scope="module")
 def cache() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "a.png").touch()
+        Image.new("L", (8, 8), 99).save(Path(folder) / "a.png")
         yield Path(folder)
 
 

@@ -76,7 +76,7 @@ def test_a_validation_part_too_small_to_tell_models_apart_says_how_far_it_can(ow
     (finding,) = of(divide(np.arange(200) % 2, parts), "small_validation")
     assert finding.severity == severity
     assert "Validation has 40 rows: an accuracy near 0.8 is known to ±0.124 (95 %)" in finding.evidence
-    assert "scores over all 10 folds of the split (200 rows) are known 2.2 times better" in finding.remedy
+    assert "scores over 10 folds, of all 200 rows, would be known 2.2 times better" in finding.remedy
     assert ("Give 246 rows or more" in finding.remedy) == own
 
 
