@@ -70,6 +70,13 @@ def _of_inputs() -> Iterator[CheckSpec]:
         requires=_IMAGES,
     )
     yield CheckSpec(
+        name="cropped_copies",
+        summary="Images that are a crop or a shifted copy of another, found by what a frozen backbone sees in them.",
+        build=f"{_HERE}.crops:cropped_copies",
+        requires=_IMAGES,
+        features=True,
+    )
+    yield CheckSpec(
         name="constant_series",
         summary="Series that never change.",
         build=f"{_HERE}.values:constant_series",
@@ -101,6 +108,13 @@ def _of_targets() -> Iterator[CheckSpec]:
         summary="Class names that may be one class spelt twice, or that other tools may stumble over.",
         build=f"{_HERE}.classes:class_names",
         requires=_CLASSES,
+    )
+    yield CheckSpec(
+        name="label_errors",
+        summary="Rows whose label is probably wrong, by confident learning on a probe (Northcutt et al. 2021).",
+        build=f"{_HERE}.labels:label_errors",
+        requires=_ONE_CLASS,
+        features=True,
     )
     yield CheckSpec(
         name="target_leaks",
