@@ -18,10 +18,10 @@ ROWS = 600
 
 
 def given(flipped: int, spread: float, *, seen: int = ROWS):
-    """Three classes whose features lie `spread` wide about three points; the first rows have a wrong label."""
+    """Three classes whose hundred features lie `spread` wide about three points; the first rows have a wrong label."""
     rng = np.random.default_rng(0)
     true = rng.integers(0, 3, ROWS)
-    values = (10 * np.eye(3)[true] + spread * rng.normal(size=(ROWS, 3))).astype(np.float32)
+    values = (10 * np.eye(100)[true] + spread * rng.normal(size=(ROWS, 100))).astype(np.float32)
     labels = true.copy()
     labels[:flipped] = (true[:flipped] + 1) % 3
     rows = image_rows(["x.png"] * ROWS, ["abc"[code] for code in labels], [""] * ROWS)
@@ -29,7 +29,7 @@ def given(flipped: int, spread: float, *, seen: int = ROWS):
     prepared = PreparedImages(
         folder=Path("nowhere"), rows=ROWS, height=8, width=8, channels=1, fingerprint="", unreadable=((5, "is bad"),)
     )
-    features = Features(rows=np.arange(seen), values=values[:seen], source="three numbers")
+    features = Features(rows=np.arange(seen), values=values[:seen], source="a hundred numbers")
     return replace(input_of(dataset, prepared), features=features), true
 
 
@@ -49,7 +49,7 @@ def test_wrong_labels_are_named_with_the_class_they_look_like() -> None:
     assert np.mean(right) > 0.8
     assert not repair.is_safe
     assert repair.finding.count == len(repair.finding.rows) == len(named)
-    assert "three numbers" in repair.finding.evidence
+    assert "a hundred numbers" in repair.finding.evidence
 
 
 def test_where_a_sample_was_looked_at_this_is_said() -> None:
