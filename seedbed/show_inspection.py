@@ -40,7 +40,7 @@ def _profile(source: str, schema: Schema, profile: Profile) -> Iterator[str]:
     yield from _form(profile)
     if profile.class_counts:
         counts = sorted(zip(profile.class_counts, task.classes, strict=True), key=lambda each: -each[0])
-        names = [f"{name} {count:,}" for count, name in counts]
+        names = [f"{name} ({count:,})" for count, name in counts]
         yield from _fact("labels" if task.kind == "multilabel" else "classes", _first(names, _CLASSES_SHOWN))
     if task.kind == "regression":
         yield from _fact("target", f"mean {profile.target_mean:.4g}, standard deviation {profile.target_std:.4g}")

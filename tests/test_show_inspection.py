@@ -34,7 +34,7 @@ def test_images_are_told_with_their_size_parts_and_classes() -> None:
         "photos: 1,234 images, 2 classes",
         "  parts    1,000 to train on, 200 to validate, 34 to test",
         "  images   32 by 28 pixels as prepared, grey",
-        "  classes  dog 11, cat 10",
+        "  classes  dog (11), cat (10)",
         "",
         "Nothing is wrong with it, as far as the checks can see.",
         "",
@@ -79,13 +79,13 @@ def test_values_are_told_with_mean_and_deviation() -> None:
 def test_several_labels_are_called_labels() -> None:
     text = told(profile("text", "multilabel", ("war", "drama", "crime")))
     assert "3 labels, any number of them a row" in text
-    assert "  labels   crime 12, drama 11, war 10" in text
+    assert "  labels   crime (12), drama (11), war (10)" in text
 
 
 def test_of_many_classes_the_largest_are_named_and_the_others_counted() -> None:
     text = told(profile("text", classes=tuple(f"c{number}" for number in range(2000))))
     assert "2,000 classes" in text
-    assert "c1999 2,009, c1998 2,008" in text
+    assert "c1999 (2,009), c1998 (2,008)" in text
     assert "and 1,988 more" in text
     assert "c1987" not in text
 
@@ -135,7 +135,7 @@ def test_names_with_control_characters_are_told_on_one_line_and_as_escapes(name)
     text = told(profile(classes=(name, "dog")), finding(evidence=f"{name} is odd."), source=name)
     escaped = name.encode("unicode_escape").decode()
     assert text.splitlines()[0] == f"{escaped}: 1,234 images, 2 classes"
-    assert f"dog 11, {escaped} 10" in text
+    assert f"dog (11), {escaped} (10)" in text
     assert f"some_check: {escaped} is odd." in text
 
 
