@@ -12,6 +12,8 @@ import numpy as np
 
 from seedbed.core.data.dataset import Dataset, Table
 from seedbed.core.data.features import Features
+from seedbed.core.data.plain import LEAST_SIZE, plain_features
+from seedbed.core.data.prepared import PreparedImages
 from seedbed.core.data.profile import Finding, Profile
 from seedbed.core.intake import Examined, Intake
 from seedbed.core.network import Network
@@ -77,9 +79,7 @@ def examine(
 
     def features(given: CheckInput) -> Features | None:
         report("checking", "features")
-        if given.dataset.modality != "image":
-            from seedbed.core.data.plain import plain_features
-
+        if not isinstance(given.prepared, PreparedImages) or given.prepared.form.shorter < LEAST_SIZE:
             rows = np.flatnonzero(given.prepared.usable() & given.targets.known())
             return plain_features(given.dataset, given.prepared, rows, settings.seed)
         from seedbed.core.training.frozen import checking_features  # and with it torch

@@ -63,12 +63,20 @@ def image_structs(files: Sequence[bytes | None], paths: Sequence[str | None] | N
 
 
 def strings_of(block: np.ndarray) -> pa.Array:
-    """Return an array of strings (n,) as arrow; bytes are taken for UTF-8, what is no Unicode is escaped."""
+    """Return an array of strings (n,) as arrow; bytes are taken for UTF-8, what is no Unicode is escaped.
+
+    Raises:
+        DataError: a character is none.
+    """
     import pyarrow as pa
 
     if block.dtype.kind == "S":
         return pa.array([each.decode("utf-8", "replace") for each in block.tolist()], pa.string())
-    return pa.array([str(each).encode("utf-8", "backslashreplace").decode() for each in block.tolist()], pa.string())
+    try:
+        texts = block.tolist()
+    except (SystemError, ValueError) as error:  # NumPy does not look at what it takes for characters
+        raise DataError(f"A text holds a character that Unicode lacks ({error}); save the texts anew.") from error
+    return pa.array([str(each).encode("utf-8", "backslashreplace").decode() for each in texts], pa.string())
 
 
 def cast_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:

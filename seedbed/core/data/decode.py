@@ -47,6 +47,11 @@ class ImageForm:
     white: float = 65535.0
 
     @property
+    def shorter(self) -> int:
+        """The shorter side, in pixels."""
+        return min(self.height, self.width)
+
+    @property
     def bytes(self) -> int:
         """The size of one image."""
         return self.height * self.width * self.channels

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from seedbed.core.data.dataset import Dataset
 
+LEAST_SIZE = 32
+"""Pixels of the shorter side; of smaller pictures a net made for photographs sees little, and plain features more."""
+
 MOST_BYTES = 2**29  # of features held in memory
 
 _BLOCK_BYTES = 2**17  # of pixels worked on at once: with gradients as float32, what fits into a core's cache

@@ -15,7 +15,7 @@ import torch
 
 from seedbed.core.data.batches import Images
 from seedbed.core.data.features import Features
-from seedbed.core.data.plain import plain_features, spread
+from seedbed.core.data.plain import LEAST_SIZE, plain_features, spread
 from seedbed.core.data.prepared import PreparedImages
 from seedbed.core.data.profile import Profile
 from seedbed.core.errors import Interrupted, UsageError
@@ -33,9 +33,6 @@ from seedbed.core.training.member import components_of
 from seedbed.core.training.numerics import Numerics, default
 
 log = logging.getLogger(__name__)
-
-LEAST_SIZE = 32
-"""Pixels of the shorter side; of smaller pictures a net made for photographs sees little."""
 
 FEWEST = 200
 """Rows; where fewer fit into the time there is, features of them would tell nothing of the rest."""

@@ -9,13 +9,12 @@ import numpy as np
 from seedbed import Finding, NoOptions, Repair
 from seedbed.core.data.columns import row_names
 from seedbed.core.data.confident import FEWEST_ROWS, LabelErrors, find_label_errors
-from seedbed.core.data.folds import make_folds
+from seedbed.core.data.folds import choose_folds, make_folds
 from seedbed.core.data.probe import out_of_fold
 from seedbed.core.data.profile import MOST_NAMED
 from seedbed.core.protocols import Check, CheckInput
 
-_FOLDS = 5
-_DIVISIONS = 2
+_MANY = 20_000  # rows; with more, a second division takes seconds and changes nothing
 _SHOWN = 5
 
 
@@ -46,10 +45,11 @@ def _find_label_errors(given: CheckInput) -> Iterator[Finding | Repair]:
 
 
 def _opinions(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return held-out probabilities (n, K), averaged over two divisions into folds."""
+    """Return held-out probabilities (n, K); of fewer rows they are the mean of two divisions into folds."""
     rng = np.random.default_rng(0)
     alone = np.full(len(codes), -1, dtype=np.int64)
-    folds = np.stack([make_folds(codes, alone, _FOLDS, rng) for _ in range(_DIVISIONS)])
+    divisions = 2 if len(codes) < _MANY else 1
+    folds = np.stack([make_folds(codes, alone, min(choose_folds(len(codes)), 5), rng) for _ in range(divisions)])
     return out_of_fold(values, codes, folds, 0)
 
 
