@@ -162,7 +162,7 @@ def inspect(
     without: Sequence[str] = (),
     seed: int = 0,
     offline: bool = False,
-    time: str | float = "30s",
+    time: str | float = "60s",
     plugins: Plugins = (),
     report: Callable[[str, str], None] = lambda stage, detail: None,
 ) -> Inspection:

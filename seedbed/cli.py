@@ -126,7 +126,7 @@ def fit(
 @click.argument("data")
 @data_options
 @click.option(
-    "--time", metavar="DURATION", default="30s", show_default=True, help="Time for the finer checks' features."
+    "--time", metavar="DURATION", default="60s", show_default=True, help="Time for the finer checks' features."
 )
 @click.option("--html", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a page too.")
 @as_json_option

@@ -51,13 +51,16 @@ def run_checks(
     found: list[Finding | Repair] = [*dataset.findings]
     found += [Finding(check="prepare", severity="info", evidence=note) for note in prepared.notes]
     specs = [each for each in cast(Sequence[CheckSpec], lookup.all("check")) if _fits(each, dataset)]
-    seen = features(given) if any(each.features for each in specs) else None
-    for spec in specs:
-        if spec.features and seen is None:
-            found.append(_not_run(spec))
-        else:
-            found += _run(spec, replace(given, features=seen) if spec.features else given, lookup)
     usable = prepared.usable() & given.targets.known()
+    for spec in specs:
+        if not spec.features:
+            found += _run(spec, given, lookup)
+    finer = [each for each in specs if each.features]
+    seen = features(given) if finer else None
+    # They see the targets as repaired: two spellings of a class would confuse a probe.
+    closer = replace(given, targets=repaired(found, given.targets, usable, policy).targets, features=seen)
+    for spec in finer:
+        found += [_not_run(spec)] if seen is None else _run(spec, closer, lookup)
     checked = repaired(found, given.targets, usable, policy, groups)
     return replace(checked, findings=by_severity(checked.findings))
 

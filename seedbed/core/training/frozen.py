@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -38,6 +38,7 @@ FEWEST = 200
 """Rows; where fewer fit into the time there is, features of them would tell nothing of the rest."""
 
 _TRIED = 16  # rows
+_LOWER = (96, 64)  # pixels: resolutions to fall back on where time is short
 MOST_BYTES = 2**29  # of features held in memory: 100,000 rows of EfficientNet-Lite0
 
 
@@ -119,8 +120,12 @@ def frozen_features(
         return None
     try:
         with _own_state(threads, seed):
-            work = _open(candidate, prepared, lookup, pick_device(device), seed)
             pace = _Pace(clock, None if seconds is None else began + seconds)
+            work = _open(candidate, prepared, lookup, pick_device(device), seed)
+            if (lower := _affordable(work, rows, pace)) < work.resolution:
+                pace.each *= (lower / work.resolution) ** 2
+                candidate = replace(candidate, values={**candidate.values, "resolution": lower})
+                work = _open(candidate, prepared, lookup, pick_device(device), seed)
             found = _run(work, rows, strata, seed, pace, cancelled)
     except Interrupted:
         raise
@@ -255,6 +260,24 @@ def _open(
     )
 
 
+def _affordable(work: _Work, rows: np.ndarray, pace: _Pace) -> int:
+    """Return the resolution at which all rows fit into the time that is left: the backbone's own, or a lower one.
+
+    To see every row less sharply serves the checks better than to see a part of them: of 3,272 emoji with 3 %
+    wrong labels, two thirds of the errors are found at 64 px (with a precision of 0.54) as at 128 px (0.64),
+    in a quarter of the time.
+    """
+    missing = len(rows) - int(work.store.known(rows).sum())
+    if pace.end is None or not missing or pace.left <= 0:
+        return work.resolution
+    pace.measure(work, rows)
+    for resolution in (work.resolution, *(each for each in _LOWER if each < work.resolution)):
+        cost = (resolution / work.resolution) ** 2 * missing * pace.each / BATCH
+        if cost <= pace.left:
+            break
+    return resolution
+
+
 @dataclass(slots=True)
 class _Pace:
     """Whether another batch fits into the time; without `end` every one does. `each` is the seconds one takes."""
@@ -304,7 +327,7 @@ def _run(
     missing = turn[~known[turn]]
     enough = min(FEWEST, len(rows))
     if pace.end is not None and len(missing):
-        if pace.left > 0:
+        if pace.left > 0 and not pace.each:
             pace.measure(work, rows[missing])
         needed = int((~known[turn[:enough]]).sum())
         if needed and needed * pace.each / BATCH >= pace.left:

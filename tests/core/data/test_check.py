@@ -166,3 +166,22 @@ def test_what_the_preparation_noted_is_a_finding(save, as_dataset, tmp_path, mon
     dataset = as_dataset([save("1.png"), save("2.png", mode="RGB")])
     (finding,) = run_checks(dataset, prepare(dataset, tmp_path / "cache"), Checks()).findings
     assert "made grey" in finding.evidence
+
+
+def test_the_finer_checks_see_targets_as_repaired(data) -> None:
+    seen = []
+
+    def merges(given: CheckInput) -> Iterator[Repair]:
+        finding = Finding(check="merges", severity="warning", evidence="0 and 1 are one class")
+        yield Repair(finding=finding, action="merge them", is_safe=True, rename={"1": "0"})
+
+    def looks(given: CheckInput) -> Iterator[Finding]:
+        seen.append(given.targets.classes)
+        yield Finding(check="looks", severity="info", evidence="seen")
+
+    features = Features(rows=np.arange(2), values=np.zeros((2, 3), np.float32), source="nothing")
+    checks = Checks(looks=looks, merges=merges)
+    checks.featured.add("looks")
+    run_checks(*data, checks, features=lambda given: features)
+    run_checks(*data, checks, features=lambda given: features, policy="none")
+    assert seen == [("0",), ("0", "1")]

@@ -140,7 +140,20 @@ def test_a_broken_backbone_is_no_features_and_a_warning(fresh, watched, caplog):
     assert "no such layer" in caplog.text
 
 
-def test_where_not_all_rows_fit_into_the_time_those_done_are_an_even_sample(fresh, watched):
+@pytest.fixture
+def one_resolution(monkeypatch):
+    """There is no lower resolution to fall back on."""
+    monkeypatch.setattr(frozen, "_LOWER", ())
+
+
+def test_where_time_is_short_all_rows_are_seen_less_sharply(fresh, watched):
+    Watched.seconds = 1.0
+    found = see(fresh, watched, seconds=4.0)
+    assert "at 128 px" not in found.source
+    assert see(fresh, watched, seconds=400.0).source.endswith("at 128 px")
+
+
+def test_where_not_all_rows_fit_into_the_time_those_done_are_an_even_sample(fresh, watched, one_resolution):
     Watched.seconds = 1.0
     found = see(fresh, watched, strata=fresh.splits.targets, seconds=2.5)
     assert len(found) == 2 * BATCH
@@ -152,7 +165,7 @@ def test_where_not_all_rows_fit_into_the_time_those_done_are_an_even_sample(fres
     assert np.array_equal(found.values, everything.values[found.rows])
 
 
-def test_more_time_adds_to_what_there_is(fresh, watched):
+def test_more_time_adds_to_what_there_is(fresh, watched, one_resolution):
     Watched.seconds = 1.0
     first, second, third = (see(fresh, watched, seconds=2.5) for _ in range(3))
     assert [len(each) for each in (first, second, third)] == [2 * BATCH, 4 * BATCH, 600]
@@ -167,7 +180,7 @@ def test_what_is_known_needs_no_time(fresh, watched):
 
 
 @pytest.mark.parametrize(("seconds", "each"), [(0.0, 0.1), (10.0, 9.0)])
-def test_too_little_time_for_a_few_hundred_rows_is_told_at_once(fresh, watched, seconds, each):
+def test_too_little_time_for_a_few_hundred_rows_is_told_at_once(fresh, watched, one_resolution, seconds, each):
     Watched.seconds = each
     assert see(fresh, watched, seconds=seconds) is None
     assert Watched.seen <= 18
