@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 import unicodedata
 from pathlib import Path
@@ -207,3 +208,20 @@ def test_everything_that_can_be_wrong_is_named_and_nothing_crashes(tmp_path) -> 
     lone = column(dataset, "target").index("lone")
     assert lone in splits.train
     assert str(origins(dataset, [lone])[0]).endswith("1.png")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
+def test_a_folder_whose_own_path_is_no_text_is_said(tmp_path) -> None:
+    root = tmp_path / os.fsdecode(b"\xff")
+    make(root, "cat/1.png", "dog/1.png")
+    with pytest.raises(DataError, match=r"\\udcff holds bytes that are not UTF-8; rename that folder"):
+        read(root)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path) -> None:
+    make(tmp_path, "cat/1.png", "dog/1.png")
+    (tmp_path / "dog").chmod(0)
+    with pytest.raises(DataError, match=r"dog cannot be read: Permission denied"):
+        read(tmp_path)
+    (tmp_path / "dog").chmod(0o700)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from seedbed import NoOptions
 from seedbed.core.data.dataset import ReadContext, Table
 from seedbed.core.errors import DataError
-from seedbed.plugins.readers import cells
+from seedbed.plugins.readers import cells, dialect
 from seedbed.plugins.readers.cells import BadLines, NeedsCare, carefully, quickly
 from seedbed.plugins.readers.delimited import build, peek
 from seedbed.plugins.readers.dialect import sniff
@@ -304,3 +304,24 @@ def test_any_bytes_are_a_table_or_a_sentence(tmp_path, content: bytes) -> None:
     file = Path(tmp_path) / "a.csv"
     file.write_bytes(content)
     assert outcome(file) in ("rows", "sentence")
+
+
+@pytest.mark.parametrize("length", [140_000, 2_000_000], ids=["beyond csv's limit", "beyond the sample"])
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"], ids=["quickly", "carefully"])
+def test_a_first_cell_of_any_length_is_kept(read, length: int, encoding: str) -> None:
+    cell = "é " * (length // 2)
+    found = columns(read(f"text,label\n{cell}.,x\nshort,y\n".encode(encoding)))
+    assert found == {"text": [f"{cell}.", "short"], "label": ["x", "y"]}
+
+
+def test_the_limit_of_cells_of_the_whole_process_stays(read) -> None:
+    before = csv.field_size_limit()
+    read("text,label\n" + "a " * before + ",x\n")
+    assert csv.field_size_limit() == before
+
+
+def test_a_first_row_without_end_is_said(read, monkeypatch) -> None:
+    monkeypatch.setattr(dialect, "SAMPLE_BYTES", 1000)
+    monkeypatch.setattr(dialect, "_LARGEST_SAMPLE_BYTES", 4000)
+    with pytest.raises(DataError, match="one line with cells in its first 4,000 bytes"):
+        read('text,label\n"' + "a,b\n" * 2000)

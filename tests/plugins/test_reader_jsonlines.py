@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from seedbed import NoOptions
 from seedbed.core.data.dataset import ReadContext, Table
 from seedbed.core.errors import DataError
-from seedbed.plugins.readers import jsonlines
+from seedbed.plugins.readers import jsonlines, jsonrows
 from seedbed.plugins.readers.jsonlines import build, peek
 
 
@@ -133,13 +133,13 @@ def test_what_is_no_table_is_said_in_a_sentence(read, content: bytes, name: str,
 
 
 def test_a_list_too_large_for_memory_says_how_to_write_lines(read, monkeypatch) -> None:
-    monkeypatch.setattr(jsonlines, "LARGEST_LIST_BYTES", 20)
+    monkeypatch.setattr(jsonrows, "LARGEST_LIST_BYTES", 20)
     with pytest.raises(DataError, match=r"jq -c '\.\[\]' a\.json > a\.jsonl"):
         read('[{"a": 1}, {"a": 2}, {"a": 3}]', "a.json")
 
 
 def test_a_line_without_end_is_not_gathered_in_memory(read, monkeypatch) -> None:
-    monkeypatch.setattr(jsonlines, "LONGEST_LINE_BYTES", 1000)
+    monkeypatch.setattr(jsonrows, "LONGEST_LINE_BYTES", 1000)
     with pytest.raises(DataError, match="line 2 has more than 1,000 bytes"):
         read('{"a": 1}\n{"a": "' + "x" * 2000)
 
@@ -180,3 +180,30 @@ def test_any_bytes_are_a_table_or_a_sentence(tmp_path, content: bytes) -> None:
         file = Path(tmp_path) / name
         file.write_bytes(content)
         assert outcome(file) in ("rows", "sentence")
+
+
+def test_a_row_of_a_list_that_is_no_use_costs_no_other(read) -> None:
+    table = read('[{"a": "x y"}, 7, {"a": "\\ud800"}]', "a.json")
+    assert table.rows["a"] == ["x y", "?"]
+    assert "line 2 is no object but a number" in table.findings[0].evidence
+
+
+def test_a_row_of_a_list_may_be_as_long_as_a_line(read, monkeypatch) -> None:
+    monkeypatch.setattr(jsonrows, "LONGEST_LINE_BYTES", 60)
+    table = read(json.dumps([{"a": "x"}, {"a": "y" * 80}, {"a": "z"}]), "a.json")
+    assert table.rows["a"] == ["x", "z"]
+    assert "line 2 has more than 60 bytes" in table.findings[0].evidence
+
+
+def test_a_list_with_what_only_python_writes_is_read_if_it_is_small(read, monkeypatch) -> None:
+    content = '{"data": [{"a": NaN}, {"a": 1.5}], "n": 2}'
+    assert read(content, "a.json").rows["a"][1] == 1.5
+    monkeypatch.setattr(jsonrows, "LONGEST_LINE_BYTES", 10)
+    with pytest.raises(DataError, match="is no JSON"):
+        read(content + " ", "a.json")
+
+
+def test_rows_of_several_channels_are_written_in_several_pieces(read) -> None:
+    """As Python's objects 16,384 of them would take gigabytes."""
+    table = read([{"series": [[0.5] * 100_000] * 4} for _ in range(8)])
+    assert table.rows.data.table.column("series").num_chunks > 1

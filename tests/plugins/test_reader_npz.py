@@ -319,3 +319,8 @@ def test_an_archive_cut_or_changed_anywhere_ends_in_a_table_or_a_sentence(read):
 def test_a_file_that_is_not_there_is_bad_data(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         npz.build(NoOptions()).read(str(tmp_path / "none.npz"), ReadContext(cache=tmp_path))
+
+
+def test_texts_beyond_unicode_are_said_in_a_sentence(read):
+    with pytest.raises(DataError, match="a character that Unicode lacks"):
+        read(x=np.full(4, -1, "<i4").view("<U1"), y=np.arange(4) % 2)

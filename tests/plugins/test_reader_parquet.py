@@ -129,3 +129,29 @@ def test_peeking_gives_texts_and_numbers(tmp_path) -> None:
     pq.write_table(pa.table({"id": range(500), "file": ["a.png"] * 500, "list": [[1]] * 500}), tmp_path / "a.parquet")
     found = peek(Path(tmp_path / "a.parquet"))
     assert (len(found["id"]), found["id"][1], found["file"][0], found["list"]) == (200, "1", "a.png", [])
+
+
+def not_utf8(*cells: bytes) -> pa.Array:
+    """Return texts as a program writes them that takes any bytes for text."""
+    array = pa.array(cells, pa.binary())
+    return pa.StringArray.from_buffers(len(array), *array.buffers()[1:], array.buffers()[0])
+
+
+def test_texts_that_are_not_utf8_are_mended_and_told(read) -> None:
+    table = read(pa.table({"text": not_utf8(b"caf\xe9", b"tea"), "n": [1, 2]}))
+    assert table.rows.to_dict() == {"text": ["caf\ufffd", "tea"], "n": [1, 2]}
+    (finding,) = table.findings
+    assert "column 'text': 1 cell not in UTF-8" in finding.evidence
+    assert (finding.count, finding.severity) == (1, "warning")
+
+
+def test_lists_of_texts_that_are_not_utf8_are_refused(read) -> None:
+    tags = pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), not_utf8(b"a\xe9", b"b"))
+    with pytest.raises(DataError, match=r"no Parquet file that can be read .*Invalid UTF8"):
+        read(pa.table({"tags": tags}))
+
+
+def test_dates_beyond_the_calendar_can_be_peeked_at(tmp_path) -> None:
+    dates = pa.array([2**62, 2**62 - 1], pa.timestamp("us"))
+    pq.write_table(pa.table({"when": dates, "file": ["a.png", "b.png"]}), tmp_path / "a.parquet")
+    assert peek(tmp_path / "a.parquet") == {"when": [], "file": ["a.png", "b.png"]}

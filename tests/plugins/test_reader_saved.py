@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 
 import datasets
@@ -201,3 +202,13 @@ def test_rows_cut_or_changed_anywhere_end_in_a_table_or_a_sentence(read, tmp_pat
         except DataError:
             refused += 1
     assert 100 <= refused < 200
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_in_the_place_of_rows_is_not_waited_for(read, tmp_path):
+    read(_rows(features=datasets.Features({"text": FEATURES["text"]})))
+    (rows,) = (tmp_path / "saved set").glob("*.arrow")
+    rows.unlink()
+    os.mkfifo(rows)
+    with pytest.raises(DataError, match=r"arrow is no file"):
+        saved.build(NoOptions()).read(str(tmp_path / "saved set"), ReadContext(cache=tmp_path / "cache"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -214,3 +215,10 @@ def test_what_was_read_can_be_interpreted(read, tmp_path):
     rows = "".join(",".join(f"{v:.3f}" for v in rng.normal(size=20)) + f":{('up', 'down')[n % 2]}\n" for n in range(12))
     dataset = interpret(read(CLASSES + rows), Schema(), Path(tmp_path))
     assert (dataset.modality, dataset.kind, len(dataset)) == ("series", "classification", 12)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_beside_it_is_no_test_part(read, tmp_path):
+    os.mkfifo(tmp_path / "Waves_TEST.ts")
+    table = read(CLASSES + "1,2,3:up\n3,2,1:down\n", "Waves_TRAIN.ts")
+    assert (len(table), table.schema.part) == (2, "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seedbed.core.data.arrayforms import ArrayForm, Scale
+from seedbed.core.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -152,15 +152,18 @@ def file_stamp(path: Path) -> str:
 
 def unique_names(names: Iterable[str]) -> list[str]:
     """Give every column a name of its own: an empty one its number, a repeated one a number after it."""
-    wanted = [name.encode("utf-8", "backslashreplace").decode().strip() for name in names]
+    # A file that was written with a NUL in a name cannot be opened again.
+    wanted = [name.encode("utf-8", "backslashreplace").decode().replace("\0", " ").strip() for name in names]
     taken = set(wanted)
     seen: set[str] = set()
+    numbers: dict[str, int] = {}  # the next to be tried: from 2 every time, ten thousand equal names take 7 s
     unique = []
     for place, name in enumerate(wanted, start=1):
-        base, number = name or f"column_{place}", 2
-        chosen = base
+        base = name or f"column_{place}"
+        chosen, number = base, numbers.get(base, 2)
         while chosen in seen or (chosen != name and chosen in taken):
             chosen, number = f"{base}_{number}", number + 1
+        numbers[base] = number
         seen.add(chosen)
         unique.append(chosen)
     return unique

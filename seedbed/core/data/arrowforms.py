@@ -33,7 +33,7 @@ def scan(rows: datasets.Dataset, names: Sequence[str], most_rows: int = BATCH_RO
 
 
 def plain(column: pa.ChunkedArray, feature: object) -> pa.Array:
-    """Return a column as one array without dictionaries, large or fixed types, and with class names for numbers."""
+    """Return a column as one array without dictionaries, large or fixed types or zones, and class names for numbers."""
     import pyarrow as pa
 
     array = column.combine_chunks()
@@ -132,6 +132,8 @@ def _plain(array: pa.Array) -> pa.Array:
         return array.cast(pa.binary())
     if types.is_float16(kind):
         return array.cast(pa.float32())
+    if types.is_timestamp(kind) and kind.tz is not None:
+        return array.cast(pa.timestamp(kind.unit))  # the same moments; a zone may be one that there is not
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         values = array.flatten()  # of this slice alone: `values` would be those of the whole file
         inner = _plain(values)

@@ -13,6 +13,7 @@ from seedbed.core.data.arrowforms import form_of, lengths_of, lists, nulls_of, w
 from seedbed.core.data.cells import MISSING, is_number, split_labels
 from seedbed.core.data.facts import is_file
 from seedbed.core.data.roles import part_of
+from seedbed.core.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,7 +109,11 @@ def joined_text(arrays: Sequence[pa.Array]) -> pa.Array:
 
 
 def image_files(array: pa.Array, folder: Path) -> pa.Array:
-    """Return images as structs of bytes and path, with whole paths; relative ones are seen from the folder."""
+    """Return images as structs of bytes and path, with whole paths; relative ones are seen from the folder.
+
+    Raises:
+        DataError: the folder's own path is no text.
+    """
     import pyarrow as pa
 
     if pa.types.is_binary(array.type):
@@ -128,6 +133,9 @@ def _whole(names: pa.Array, needed: np.ndarray, folder: Path) -> pa.Array:
     import pyarrow as pa
 
     base = os.path.abspath(folder)  # noqa: PTH100 - a tenth of the cost of a Path
+    told = base.encode("utf-8", "backslashreplace").decode()
+    if told != base:
+        raise DataError(f"The path {told} holds bytes that are not UTF-8; rename that folder.")
     whole = [
         _path(name, base) if name and is_needed else name
         for name, is_needed in zip(names.to_pylist(), needed.tolist(), strict=True)

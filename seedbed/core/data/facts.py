@@ -14,6 +14,7 @@ import numpy as np
 
 from seedbed.core.data import cells
 from seedbed.core.data.arrowforms import Form, form_of, plain, scan, without_empty
+from seedbed.core.errors import DataError
 
 if TYPE_CHECKING:
     import datasets
@@ -119,17 +120,35 @@ class ColumnFacts:
 
 
 def measure_columns(rows: datasets.Dataset, folder: Path) -> dict[str, ColumnFacts]:
-    """Measure every column of a table; relative image paths are looked up in `folder`."""
+    """Measure every column of a table; relative image paths are looked up in `folder`.
+
+    Raises:
+        DataError: a column holds what is no text of its encoding, or is damaged otherwise.
+    """
     names, features = list(rows.column_names), dict(rows.features)
     tallies: dict[str, _Tally] = {}
     for batch in scan(rows, names):
         for name, array in zip(names, batch, strict=True):
             if name not in tallies:
                 tallies[name] = _Tally(name, _form(array, features[name]), len(rows))
+            _require_whole(array, name)
             tallies[name].add(array)
     facts = {name: tally.facts() for name, tally in tallies.items()}
     strings = [name for name, fact in facts.items() if fact.form == "string"]
     return facts | {name: replace(facts[name], looks=looks) for name, looks in _looks(rows, strings, folder).items()}
+
+
+def _require_whole(array: pa.Array, name: str) -> None:
+    """See that texts are UTF-8 and offsets in order: arrow trusts both, and so would all that follows."""
+    import pyarrow as pa
+
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0][:200]
+        raise DataError(
+            f"Column `{name}` cannot be read ({reason}). Expected are texts in UTF-8; write the column anew."
+        ) from error
 
 
 def _form(array: pa.Array, feature: object) -> Form:
@@ -193,7 +212,7 @@ class _Tally:
             self.known = None  # of ten thousand columns it would be a gigabyte
 
     def facts(self) -> ColumnFacts:
-        few = self.known.to_pylist() if self.known is not None and self.distinct <= _MOST_LISTED else []
+        few = _listed(self.known) if self.known is not None and self.distinct <= _MOST_LISTED else []
         return replace(
             self.start,
             missing=self.missing,
@@ -209,6 +228,14 @@ class _Tally:
             narrowest=self.narrowest,
             widest=self.widest,
         )
+
+
+def _listed(values: pa.Array) -> list[object]:
+    import pyarrow as pa
+
+    is_date = pa.types.is_temporal(values.type)  # beyond the year 9999 Python has none
+    found: list[object] = (values.cast(pa.string()) if is_date else values).to_pylist()
+    return found
 
 
 def _span(lengths: pa.Array, least: int, most: int) -> tuple[int, int]:

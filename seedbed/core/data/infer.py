@@ -105,7 +105,8 @@ def infer(facts: Facts, wanted: Schema, source: str, *, need_target: bool) -> Re
         kind = wanted.kind or "classification"
         return Reading(schema=replace(schema, kind=kind), layout=inputs.layout, findings=tuple(findings))
     if not asked and choice is None:
-        left = [fact for fact in free if fact.name and fact.name not in inputs.columns]
+        taken = set(inputs.columns)
+        left = [fact for fact in free if fact.name and fact.name not in taken]
         choice = _several(left, wanted) or likely_target(left, last=list(facts)[-1])
         if choice is None and inputs.layout == "wide":
             inputs, choice = _target_in_run(inputs, facts)

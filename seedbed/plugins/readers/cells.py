@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from seedbed import Finding
 from seedbed.core.data.arrowfile import BATCH_BYTES
 from seedbed.core.data.profile import MOST_NAMED
 from seedbed.core.errors import DataError
+from seedbed.plugins.readers.csvlines import unlimited_csv
 from seedbed.plugins.readers.dialect import Dialect
 from seedbed.plugins.readers.folders import some
 from seedbed.plugins.readers.survey import Survey, opened
@@ -204,11 +204,12 @@ class _Lines:
 def _records(text: TextIO, dialect: Dialect, path: Path, bad: BadLines) -> Iterator[tuple[int, list[str]]]:
     """Yield rows with the number of their first line; an open quote costs its own line and no other."""
     lines = _Lines(text, path)
-    reader = csv.reader(
+    parser = unlimited_csv()
+    reader = parser.reader(
         lines,
         delimiter=dialect.delimiter,
         quotechar=dialect.quote or None,
-        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
+        quoting=parser.QUOTE_MINIMAL if dialect.quote else parser.QUOTE_NONE,
         skipinitialspace=dialect.skips_space,
     )
     while True:
@@ -217,7 +218,7 @@ def _records(text: TextIO, dialect: Dialect, path: Path, bad: BadLines) -> Itera
             row = next(reader)
         except _Runaway:
             reason = f"opens a quote that the next {MOST_LINES_IN_A_ROW:,} lines do not close"
-        except csv.Error as error:
+        except parser.Error as error:
             reason = f"cannot be read ({error})"
         else:
             if not lines.is_over:

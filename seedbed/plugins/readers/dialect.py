@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections import Counter
@@ -14,10 +13,12 @@ from pathlib import Path
 from seedbed import Finding
 from seedbed.core.data.arrowfile import MOST_COLUMNS, unique_names
 from seedbed.core.errors import DataError
+from seedbed.plugins.readers.csvlines import unlimited_csv
 from seedbed.plugins.readers.survey import opened
 
 SAMPLE_BYTES = 2**20
 SAMPLE_ROWS = 200
+_LARGEST_SAMPLE_BYTES = 2**25  # no longer row is read
 NUMBER = r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 SINGLE = "\x1f"  # the "delimiter" of a file of one column: a sign that no text holds
 
@@ -40,15 +41,20 @@ def sniff(path: Path, encoding: str) -> Dialect:
     Raises:
         DataError: there is no row below the names, or names and rows do not fit.
     """
-    with opened(path) as file:
-        taken = file.read(SAMPLE_BYTES)
-    text = taken.decode(encoding, "replace")
-    excel = re.match(r"sep=(.)[ \t]*\r?\n", text)
-    lead = 1 if excel else 0
-    text = text[excel.end() :] if excel else text
-    prefers = excel[1] if excel else "\t" if _suffix(path) in (".tsv", ".tab") else ","
-    cut = len(taken) == SAMPLE_BYTES
-    delimiter, quote, rows, share = _best(text, cut, prefers, plain=_suffix(path) == ".txt" and not excel)
+    size = SAMPLE_BYTES
+    while True:
+        with opened(path) as file:
+            taken = file.read(size)
+        text = taken.decode(encoding, "replace")
+        excel = re.match(r"sep=(.)[ \t]*\r?\n", text)
+        lead = 1 if excel else 0
+        text = text[excel.end() :] if excel else text
+        prefers = excel[1] if excel else "\t" if _suffix(path) in (".tsv", ".tab") else ","
+        cut = len(taken) == size
+        delimiter, quote, rows, share = _best(text, cut, prefers, plain=_suffix(path) == ".txt" and not excel)
+        if len(rows) > 1 or not cut or size >= _LARGEST_SAMPLE_BYTES:
+            break
+        size = min(8 * size, _LARGEST_SAMPLE_BYTES)  # the first row is longer
     notes = []
     if delimiter not in (prefers, SINGLE) or not quote:
         how = "" if quote else ", and quotes are plain signs"
@@ -63,6 +69,8 @@ def sniff(path: Path, encoding: str) -> Dialect:
         notes.append(_note(path, seen, "Add a line of column names.", warns=True))
     else:
         if len(rows) < 2:
+            if cut:
+                raise DataError(f"{path} has one line with cells in its first {size:,} bytes; is it a table?")
             raise DataError(f"{path} has a line of names ({', '.join(rows[0])[:200]}) but no rows below it.")
         names = _fitted(path, rows[0], rows[1:])
     if len(names) > MOST_COLUMNS:
@@ -97,11 +105,12 @@ def _skips_space(text: str, delimiter: str, quote: str, *, cut: bool) -> bool:
 
 def _parsed(text: str, delimiter: str, quote: str, *, cut: bool, skips_space: bool) -> list[list[str]]:
     found: list[list[str]] = []
-    reader = csv.reader(
+    parser = unlimited_csv()
+    reader = parser.reader(
         io.StringIO(text, newline=""),
         delimiter=delimiter,
         quotechar=quote or None,
-        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+        quoting=parser.QUOTE_MINIMAL if quote else parser.QUOTE_NONE,
         skipinitialspace=skips_space,
     )
     try:
@@ -110,7 +119,7 @@ def _parsed(text: str, delimiter: str, quote: str, *, cut: bool, skips_space: bo
                 found.append(row)
             if len(found) > SAMPLE_ROWS:
                 return found[:SAMPLE_ROWS]
-    except csv.Error:  # a cell beyond the module's limit: judge by the rows before it
+    except parser.Error:  # judge by the rows before it
         return found
     return found[:-1] if cut and len(found) > 1 else found
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from seedbed.core.data.dataset import Part
 from seedbed.core.data.inputs import SUFFIXES
+from seedbed.core.errors import DataError
 
 PARTS: dict[str, Part] = {
     "train": "train",
@@ -86,6 +87,22 @@ def unwrap(root: Path) -> Path:
 def shown(name: str) -> str:
     """Return the name with what is not valid Unicode escaped."""
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def require_text(path: Path) -> None:
+    """See that a path can be written into a table.
+
+    Raises:
+        DataError: it holds bytes that are no text.
+    """
+    if shown(str(path)) != str(path):
+        raise DataError(f"The path {shown(str(path))} holds bytes that are not UTF-8; rename that folder.")
+
+
+def not_listed(error: OSError, source: str) -> str:
+    """Return the sentence for a folder that cannot be listed, by its own name."""
+    where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else source
+    return f"{shown(where)} cannot be read: {error.strerror or error}. Check its permissions, or take it out."
 
 
 def short_name(path: Path, otherwise: str) -> str:

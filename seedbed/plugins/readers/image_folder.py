@@ -13,7 +13,19 @@ from seedbed.core.data.dataset import Part, ReadContext
 from seedbed.core.data.inputs import SUFFIXES
 from seedbed.core.data.profile import MOST_NAMED
 from seedbed.core.errors import DataError
-from seedbed.plugins.readers.folders import PARTS, is_image, list_folder, listed, short_name, shown, some, unwrap, walk
+from seedbed.plugins.readers.folders import (
+    PARTS,
+    is_image,
+    list_folder,
+    listed,
+    not_listed,
+    require_text,
+    short_name,
+    shown,
+    some,
+    unwrap,
+    walk,
+)
 from seedbed.plugins.readers.forms import form_of
 from seedbed.plugins.readers.tables import tables_in
 
@@ -61,10 +73,11 @@ class ImageFolder:
         found = _Found()
         try:
             root = unwrap(Path(source).resolve())
+            require_text(root)
             found.tables = [each.path.name for each in tables_in(root)]
             _scan_root(root, found)
         except OSError as error:
-            raise DataError(f"{source} cannot be read: {error.strerror or error}. {EXPECTED}") from error
+            raise DataError(not_listed(error, source)) from error
         if not found.images:
             raise DataError(_nothing_usable(source, found))
         return Dataset(

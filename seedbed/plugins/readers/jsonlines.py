@@ -5,13 +5,9 @@ The rows are gone through twice: types are settled over all of them before the f
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from seedbed import Finding, NoOptions
 from seedbed.core.data.arrowfile import BATCH_BYTES, MOST_COLUMNS, Sink, file_stamp, fingerprint, store, unique_names
@@ -19,23 +15,16 @@ from seedbed.core.data.dataset import ReadContext, Table
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers.cells import BadLines
 from seedbed.plugins.readers.folders import short_name, some
+from seedbed.plugins.readers.jsonrows import EXPECTED, REMEDY, Row, rows_of
 from seedbed.plugins.readers.jsontypes import Seen
-from seedbed.plugins.readers.survey import encoding_of, opened
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 VERSION = 1  # raise it when equal files would give other rows
-LONGEST_LINE_BYTES = 2**26
-LARGEST_LIST_BYTES = 2**30
-EXPECTED = 'Expected is one object a line, as in {"text": "so good", "label": "pos"}.'
-REMEDY = "Write each row as an object on a line of its own; df.to_json(FILE, orient='records', lines=True) does."
 
 _BATCH_ROWS = 16_384
 _PEEK_ROWS = 200
-_DEEP = "is nested too deep"
-
-Row = dict[str, Any]
 
 
 def build(options: NoOptions) -> JsonLines:
@@ -79,7 +68,7 @@ def peek(path: Path) -> dict[str, list[str]]:
         DataError: there are no objects.
     """
     columns: dict[str, list[str]] = {}
-    for number, row in enumerate(_rows(path, BadLines())):
+    for number, row in enumerate(rows_of(path, BadLines())):
         if number == _PEEK_ROWS:
             break
         for name, value in row.items():
@@ -93,7 +82,7 @@ def _convert(path: Path, sink: Sink) -> None:
     names = unique_names(seen)
     schema = {name: (each, each.type(), each.fitting()) for name, each in zip(names, seen.values(), strict=True)}
     keys = list(seen)
-    for rows in _batches(_rows(path, BadLines())):
+    for rows in _batches(rows_of(path, BadLines())):
         sink.write(_batch(rows, keys, schema))
     if bad.count:
         sink.findings.append(bad.finding(path, "jsonlines", REMEDY))
@@ -110,7 +99,7 @@ def _settle(path: Path) -> tuple[dict[str, Seen], BadLines]:
     """
     bad, good = BadLines(), 0
     seen: dict[str, Seen] = {}
-    for row in _rows(path, bad):
+    for row in rows_of(path, bad):
         good += 1
         for name, value in row.items():
             column = seen.get(name)
@@ -134,12 +123,21 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
     size = 0
     for row in rows:
         gathered.append(row)
-        size += sum(len(value) for value in row.values() if isinstance(value, str | list))
+        size += sum(map(_size, row.values()))
         if size > BATCH_BYTES // 8 or len(gathered) == _BATCH_ROWS:
             yield gathered
             gathered, size = [], 0
     if gathered:
         yield gathered
+
+
+def _size(value: Any) -> int:  # noqa: ANN401 - a JSON edge
+    """About how many characters and numbers a value holds; lists of lists are series of several channels."""
+    if isinstance(value, str):
+        return len(value)
+    if not isinstance(value, list):
+        return 1
+    return sum(map(_size, value)) if value and isinstance(value[0], list | str) else len(value)
 
 
 def _batch(rows: list[Row], keys: list[str], schema: dict[str, tuple[Seen, pa.DataType, Any]]) -> pa.RecordBatch:
@@ -150,126 +148,6 @@ def _batch(rows: list[Row], keys: list[str], schema: dict[str, tuple[Seen, pa.Da
         values = [row.get(key) for row in rows]
         columns.append(pa.array(values if fit is None else [*map(fit, values)], kind))
     return pa.RecordBatch.from_arrays(columns, names=list(schema))
-
-
-def _rows(path: Path, bad: BadLines) -> Iterator[Row]:
-    """Yield the objects of a file in order; what is none is noted."""
-    with opened(path) as file:
-        start = file.read(65536)
-        file.seek(0)
-        encoding = encoding_of(start)
-        begin = start.decode(encoding or "utf-8", "replace").lstrip()
-        if not begin:
-            raise DataError(f"{path} is empty. {EXPECTED}")
-        if path.suffix.lower() == ".json" and (begin[0] == "[" or _is_one_object(begin)):
-            yield from _listed_rows(path, file.read(LARGEST_LIST_BYTES + 1), encoding, bad)
-            return
-        is_wide = encoding.startswith(("utf-16", "utf-32"))
-        yield from _line_rows(path, _Recoded(file, encoding) if is_wide else file, bad)
-
-
-def _line_rows(path: Path, file: BinaryIO | _Recoded, bad: BadLines) -> Iterator[Row]:
-    number = 0
-    while line := file.readline(LONGEST_LINE_BYTES):
-        number += 1
-        if len(line) == LONGEST_LINE_BYTES:
-            raise DataError(f"{path}: line {number:,} has more than {LONGEST_LINE_BYTES:,} bytes. {EXPECTED}")
-        line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-        if line.isspace():
-            continue
-        try:
-            value = parse(line)
-        except ValueError as error:
-            bad.add(number, str(error))
-            continue
-        if isinstance(value, dict):
-            yield value
-        else:
-            bad.add(number, f"is no object but {_called(value)}")
-
-
-def _listed_rows(path: Path, content: bytes, encoding: str, bad: BadLines) -> Iterator[Row]:
-    """Yield the objects of a list, or of the one list of objects that an object holds."""
-    if len(content) > LARGEST_LIST_BYTES:
-        raise DataError(
-            f"{path} is one JSON value of more than {LARGEST_LIST_BYTES / 2**30:.0f} GiB, which would have to be "
-            f"held in memory; write one object a line: jq -c '.[]' {path.name} > {path.stem}.jsonl"
-        )
-    try:
-        value = parse(content.decode(encoding, "replace").encode() if encoding else content)
-    except ValueError as error:
-        raise DataError(f"{path} {error}. {EXPECTED}") from error
-    if isinstance(value, dict):
-        lists = [each for each in value.values() if isinstance(each, list) and each and isinstance(each[0], dict)]
-        if len(lists) != 1:
-            keys = ", ".join(map(str, value))[:200]
-            raise DataError(f"{path} is one object with the keys {keys}, and not a list of rows. {EXPECTED} {REMEDY}")
-        value = lists[0]
-    if not isinstance(value, list):
-        raise DataError(f"{path} is {_called(value)}, and not a list of rows. {EXPECTED}")
-    for number, row in enumerate(value, start=1):
-        if isinstance(row, dict):
-            yield row
-        else:
-            bad.add(number, f"is no object but {_called(row)}")
-
-
-def parse(line: bytes) -> Any:  # noqa: ANN401 - a JSON edge
-    """Return the value of a JSON text; NaN and Infinity, which Python writes, are taken too.
-
-    Raises:
-        ValueError: it is no JSON; the reason is worded to follow a name.
-    """
-    try:
-        return msgspec.json.decode(line)
-    except RecursionError:
-        raise ValueError(_DEEP) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass  # stricter than need be: what follows reads more, three times slower
-    try:
-        return _clean(json.loads(line.decode("utf-8", "replace")))
-    except RecursionError:
-        raise ValueError(_DEEP) from None
-    except ValueError as error:
-        raise ValueError(f"is no JSON ({error})") from error
-
-
-def _clean(value: Any) -> Any:  # noqa: ANN401 - a JSON edge
-    """Replace halves of surrogate pairs, which no file can hold."""
-    match value:
-        case str():
-            return value.encode("utf-8", "replace").decode()
-        case list():
-            return [_clean(each) for each in value]
-        case dict():
-            return {_clean(name): _clean(each) for name, each in value.items()}
-        case _:
-            return value
-
-
-def _is_one_object(begin: str) -> bool:
-    """Whether a file is one object over several lines, rather than an object a line."""
-    first, _, rest = begin.partition("\n")
-    try:
-        return not rest.strip() or not isinstance(parse(first.encode()), dict)
-    except ValueError:
-        return begin[0] == "{"
-
-
-class _Recoded:
-    """Lines of a file in another encoding, as UTF-8."""
-
-    def __init__(self, file: BinaryIO, encoding: str) -> None:
-        self._text = io.TextIOWrapper(file, encoding, errors="replace")
-
-    def readline(self, most: int, /) -> bytes:
-        """Return the next line, empty at the end."""
-        return self._text.readline(most).encode("utf-8", "replace")
-
-
-def _called(value: object) -> str:
-    names = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
 
 
 def _mixed_note(path: Path, names: list[str]) -> Finding:

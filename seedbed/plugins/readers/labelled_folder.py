@@ -13,7 +13,7 @@ from seedbed.core.data.dataset import Part, ReadContext, Table
 from seedbed.core.data.profile import MOST_NAMED
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
-from seedbed.plugins.readers.folders import is_image, listed, short_name, some, walk
+from seedbed.plugins.readers.folders import is_image, listed, not_listed, short_name, some, walk
 from seedbed.plugins.readers.forms import Form, form_of
 from seedbed.plugins.readers.pathmatch import Match, Names
 from seedbed.plugins.readers.tables import chosen, read_parts, with_column
@@ -56,7 +56,7 @@ class LabelledFolder:
             form = form_of(Path(source).resolve())
             images = sorted(filter(is_image, walk(str(form.root)))) if form is not None else []
         except OSError as error:
-            raise DataError(f"{source} cannot be read: {error.strerror or error}. {EXPECTED}") from error
+            raise DataError(not_listed(error, source)) from error
         if form is None or not form.matches:
             raise DataError(f"{source} holds no table that names its images. {EXPECTED}")
         files, notes = chosen([table for table, _ in form.matches], source)

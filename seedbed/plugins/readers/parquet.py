@@ -20,7 +20,7 @@ from seedbed.core.data.arrowfile import (
 )
 from seedbed.core.data.dataset import ReadContext, Table
 from seedbed.core.errors import DataError
-from seedbed.plugins.readers.folders import short_name
+from seedbed.plugins.readers.folders import short_name, some
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,12 +73,20 @@ def peek(path: Path) -> dict[str, list[str]]:
     with _opened(path) as file:
         for batch in file.iter_batches(_PEEK_ROWS):
             columns = zip(unique_names(batch.schema.names), batch.columns, strict=True)
-            lists = {name: cells.to_pylist() for name, cells in columns}
+            lists = {name: cells.to_pylist() if _is_single(cells.type) else [] for name, cells in columns}
             return {
                 name: [str(cell) for cell in cells if isinstance(cell, str | int | float)]
                 for name, cells in lists.items()
             }
     return {}
+
+
+def _is_single(kind: pa.DataType) -> bool:
+    """Whether a column holds texts or numbers; of dates Python cannot hold all."""
+    from pyarrow import types
+
+    value = kind.value_type if types.is_dictionary(kind) else kind
+    return not (types.is_nested(value) or types.is_temporal(value))
 
 
 def _convert(path: Path, sink: Sink) -> None:
@@ -87,9 +95,11 @@ def _convert(path: Path, sink: Sink) -> None:
             raise DataError(f"{path} has {len(file.schema_arrow)} columns but {file.metadata.num_rows} rows.")
         if len(file.schema_arrow) > MOST_COLUMNS:
             raise DataError(f"{path} has {len(file.schema_arrow):,} columns; at most {MOST_COLUMNS:,} can be used.")
-        for batch in _batches(file):
+        mended: dict[str, int] = {}
+        for batch in _batches(file, mended):
             sink.write(batch)
         names = unique_names(file.schema_arrow.names)
+    sink.findings += [_not_utf8(path, name, count) for name, count in mended.items()]
     renamed = [
         f"{old or 'empty'} → {new}" for old, new in zip(file.schema_arrow.names, names, strict=True) if old != new
     ]
@@ -104,16 +114,50 @@ def _convert(path: Path, sink: Sink) -> None:
         )
 
 
-def _batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    """Yield all rows, with names of their own, in batches of about equal size in memory."""
+def _not_utf8(path: Path, name: str, count: int) -> Finding:
+    return Finding(
+        check="intake",
+        severity="warning",
+        evidence=f"{path.name}, column {name!r}: {some(count, 'cell')} not in UTF-8; what is none was replaced.",
+        remedy="If letters look wrong, write the file anew from texts in UTF-8.",
+        count=count,
+    )
+
+
+def _batches(file: pq.ParquetFile, mended: dict[str, int]) -> Iterator[pa.RecordBatch]:
+    """Yield all rows, with names of their own, in batches of about equal size in memory.
+
+    `mended` counts by column the texts that had to be brought to UTF-8.
+    """
     import pyarrow as pa
 
     schema = file.schema_arrow
     fields = [field.with_name(name) for field, name in zip(schema, unique_names(schema.names), strict=True)]
     named = plain_schema(pa.schema(fields, schema.metadata))
     for batch in file.iter_batches(_batch_rows(file)):
-        columns = [cells.cast(field.type) for cells, field in zip(batch.columns, named, strict=True)]
+        columns = [
+            _mended(cells.cast(field.type), field.name, mended)
+            for cells, field in zip(batch.columns, named, strict=True)
+        ]
         yield pa.RecordBatch.from_arrays(columns, schema=named)
+
+
+def _mended(cells: pa.Array, name: str, mended: dict[str, int]) -> pa.Array:
+    """Return cells with texts in UTF-8, as which other programs may have written anything."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    try:
+        cells.validate(full=True)
+        return cells
+    except pa.ArrowInvalid:
+        if not (types.is_string(cells.type) or types.is_large_string(cells.type)):
+            raise
+    given = cells.cast(pa.large_binary()).to_pylist()
+    texts = [None if each is None else each.decode("utf-8", "replace") for each in given]
+    changed = sum(text is not None and text.encode() != each for text, each in zip(texts, given, strict=True))
+    mended[name] = mended.get(name, 0) + changed
+    return pa.array(texts, cells.type)
 
 
 def _batch_rows(file: pq.ParquetFile) -> int:

@@ -60,15 +60,26 @@ class Saved:
 
 
 def _opened(path: Path) -> Mapping[str, datasets.Dataset]:
+    if not (path / _SEVERAL).is_file():
+        return {"": _loaded(path)}
+    names = json.loads((path / _SEVERAL).read_text(encoding="utf-8"))["splits"]
+    return {str(name): _loaded(path / str(name)) for name in names}
+
+
+def _loaded(folder: Path) -> datasets.Dataset:
     import datasets
 
-    if not (path / _SEVERAL).is_file():
-        return {"": _checked(datasets.Dataset.load_from_disk(str(path), keep_in_memory=False))}
-    names = json.loads((path / _SEVERAL).read_text(encoding="utf-8"))["splits"]
-    return {
-        str(name): _checked(datasets.Dataset.load_from_disk(str(path / str(name)), keep_in_memory=False))
-        for name in names
-    }
+    for name in _ONE:
+        _require_file(folder / name)
+    for each in json.loads((folder / _ONE[0]).read_text(encoding="utf-8"))["_data_files"]:
+        _require_file(folder / each["filename"])
+    return _checked(datasets.Dataset.load_from_disk(str(folder), keep_in_memory=False))
+
+
+def _require_file(path: Path) -> None:
+    """See that something is a file: a pipe, once opened, would keep the process waiting for ever."""
+    if not path.is_file():
+        raise ValueError(f"{path.name} is no file" if path.exists() else f"{path.name} is missing")
 
 
 def _checked(rows: datasets.Dataset) -> datasets.Dataset:

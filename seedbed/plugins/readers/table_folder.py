@@ -7,7 +7,7 @@ from pathlib import Path
 from seedbed import NoOptions
 from seedbed.core.data.dataset import ReadContext, Table
 from seedbed.core.errors import DataError
-from seedbed.plugins.readers.folders import short_name
+from seedbed.plugins.readers.folders import not_listed, short_name
 from seedbed.plugins.readers.forms import form_of
 from seedbed.plugins.readers.tables import chosen, read_parts
 
@@ -34,7 +34,7 @@ class TableFolder:
         try:
             form = form_of(Path(source).resolve())
         except OSError as error:
-            raise DataError(f"{source} cannot be read: {error.strerror or error}.") from error
+            raise DataError(not_listed(error, source)) from error
         if form is None or not form.tables:
             raise DataError(
                 f"{source} holds no tables; expected are train.csv, and valid.csv and test.csv if you like."

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VERSION = 1  # raise it when an equal file would give other rows
-MOST_LINE_BYTES = 2**26
+MOST_LINE_BYTES = 2**25  # whose values, as Python has them, take a gigabyte
 
 _TRAIN = re.compile(r"(.*)_train\.ts", re.IGNORECASE | re.DOTALL)
 
@@ -86,7 +86,7 @@ def _test_beside(path: Path) -> Path | None:
     except OSError:
         return None
     name = next((name for name in names if name.lower() == f"{train[1]}_test.ts".lower()), None)
-    return None if name is None else path.parent / name
+    return path.parent / name if name is not None and (path.parent / name).is_file() else None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -165,3 +165,15 @@ def test_every_column_has_a_name_of_its_own(names: list[str]) -> None:
 
 def test_names_that_are_fine_are_kept() -> None:
     assert unique_names(["a", "a", "a_2", ""]) == ["a", "a_3", "a_2", "column_4"]
+
+
+def test_many_equal_names_are_told_apart_at_once() -> None:
+    began = time.process_time()
+    assert len(set(unique_names(["a"] * 20_000))) == 20_000
+    assert time.process_time() - began < 2
+
+
+def test_a_name_with_a_nul_can_be_stored_and_opened(tmp_path) -> None:
+    (name,) = unique_names(["a\0b"])
+    stored = store(tmp_path, "key", lambda sink: sink.write(pa.table({name: [1]})))
+    assert stored.rows.to_dict() == {"a b": [1]}

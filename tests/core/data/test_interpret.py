@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -246,3 +247,38 @@ def test_no_path_of_the_source_is_written_to(settle, tmp_path) -> None:
     settle({"file": ["a.png"] * 12, "label": LABELS})
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.name != "cache"} == before
     assert Path(tmp_path / "a.png").read_bytes() == b"as it was"
+
+
+def test_dates_that_python_has_no_word_for_are_told_of(settle) -> None:
+    columns = {
+        "text": TEXTS,
+        "label": LABELS,
+        "far": pa.array([2**62, 2**61] * 6, pa.timestamp("us")),
+        "day": pa.array([2**31 - 1] * 12, pa.date32()),
+        "nowhere": pa.array(range(12), pa.timestamp("ns", "Nowhere/Land")),
+    }
+    dataset = settle(columns, target="label", order="nowhere", group="far")
+    assert dataset.rows["order"] == sorted(dataset.rows["order"])
+    assert len(set(dataset.rows["group"])) == 2
+
+
+def test_texts_that_are_not_utf8_are_said_in_a_sentence(settle) -> None:
+    cells = pa.array([b"a caf\xe9"] * 12, pa.binary())
+    texts = pa.StringArray.from_buffers(12, *cells.buffers()[1:], cells.buffers()[0])
+    with pytest.raises(DataError, match=r"Column `text` cannot be read \(Invalid UTF8"):
+        settle({"text": texts, "label": LABELS})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
+def test_images_in_a_folder_whose_path_is_no_text_are_refused_in_a_sentence(tmp_path) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    (folder / "a.png").touch()
+    table = Table(
+        rows=datasets.Dataset(pa.table({"image": ["a.png"] * 12, "label": LABELS})),
+        source="data.csv",
+        name="data",
+        folder=folder,
+    )
+    with pytest.raises(DataError, match=r"\\udcff holds bytes that are not UTF-8"):
+        interpret(table, Schema(), tmp_path / "cache")

@@ -231,7 +231,6 @@ def go_on(dataset: Dataset, policy: Policy, cache: Path) -> None:
     assert min(profile.std, default=1.0) > 0
 
 
-
 @pytest.fixture(scope="module")
 def cache() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
