@@ -53,7 +53,7 @@ def fit_arrays(inputs: Any, targets: Any, **options: Any) -> Run:  # noqa: ANN40
     Raises:
         SeedbedError: what went wrong, and what to do about it.
     """
-    from seedbed.core.data.inputs import dataset_of
+    from seedbed.core.data.reading.inputs import dataset_of
 
     return fit(dataset_of(inputs, targets), **options)
 
@@ -205,7 +205,7 @@ def _in_memory(source: object, modality: str | None) -> Table | Dataset | None:
         return None
     if isinstance(source, Table | Dataset):
         return source
-    from seedbed.core.data.objects import table_of
+    from seedbed.core.data.reading.objects import table_of
 
     return table_of(source, modality=cast("Modality | None", modality))
 

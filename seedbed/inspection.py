@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from seedbed.core.data.checking.plain import LEAST_SIZE, plain_features
 from seedbed.core.data.dataset import Dataset, Table
 from seedbed.core.data.features import Features
-from seedbed.core.data.plain import LEAST_SIZE, plain_features
 from seedbed.core.data.prepared import PreparedImages
 from seedbed.core.data.profile import Finding, Profile
 from seedbed.core.intake import Examined, Intake

@@ -21,7 +21,7 @@ from seedbed.core.data.prepared import Prepared, PreparedImages, PreparedSeries,
 from seedbed.core.data.profile import Finding, Lengths, Profile
 from seedbed.core.data.repair import Repair, repaired
 from seedbed.core.data.schema import Schema
-from seedbed.core.data.splits import Splits
+from seedbed.core.data.splitting.splits import Splits
 from seedbed.core.data.targets import targets_of
 from seedbed.core.intake import Examined
 from seedbed.core.task import Task

@@ -13,7 +13,7 @@ from seedbed.core.data.prepared import Prepared, PreparedImages
 from seedbed.core.data.profile import Profile
 from seedbed.core.data.repair import Checked
 from seedbed.core.data.schema import Schema
-from seedbed.core.data.split import Splits, load_splits, save_splits
+from seedbed.core.data.splitting.split import Splits, load_splits, save_splits
 from seedbed.core.errors import Interrupted, NoCandidateSucceeded, UsageError
 from seedbed.core.intake import Intake
 from seedbed.core.protocols import Strategy

@@ -13,15 +13,15 @@ from seedbed.core.data.check import FeatureSource, by_severity, no_features, run
 from seedbed.core.data.columns import order_of, parts_of, ranks_of
 from seedbed.core.data.dataset import Dataset, ReadContext, Table
 from seedbed.core.data.describe import describe
-from seedbed.core.data.prepare import prepare
-from seedbed.core.data.prepare_series import prepare_series
-from seedbed.core.data.prepare_text import prepare_text
 from seedbed.core.data.prepared import Prepared
+from seedbed.core.data.preparing.prepare import prepare
+from seedbed.core.data.preparing.prepare_series import prepare_series
+from seedbed.core.data.preparing.prepare_text import prepare_text
 from seedbed.core.data.profile import Finding, Profile
-from seedbed.core.data.read import read_dataset
+from seedbed.core.data.reading.read import read_dataset
 from seedbed.core.data.repair import Checked, Policy, joined
 from seedbed.core.data.schema import Schema
-from seedbed.core.data.split import Splits, split
+from seedbed.core.data.splitting.split import Splits, split
 from seedbed.core.errors import DataError
 from seedbed.core.protocols import Lookup
 from seedbed.core.settings import Settings

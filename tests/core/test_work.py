@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from core.training.helpers import fake_lookup, make_data, run_job, trial_job
 
-from seedbed.core.data.decode import ImageForm
+from seedbed.core.data.preparing.decode import ImageForm
 from seedbed.core.results.bundle import save_bundle
 from seedbed.core.search.candidate import EvaluationJob, Fidelity
 from seedbed.core.search.events import BundleEvaluated, EvaluationFailed, TrialFinished
@@ -68,7 +68,7 @@ def test_a_bundle_is_scored_on_the_part_asked_for(made, bundle, tmp_path, part):
 
 
 def test_rows_that_cannot_be_used_are_left_out(made, bundle, tmp_path):
-    from seedbed.core.data.split import save_splits
+    from seedbed.core.data.splitting.split import save_splits
 
     targets = made.splits.targets.copy()
     targets[made.splits.test[0]] = -1

@@ -11,7 +11,7 @@ from seedbed.core.data.check import input_of
 from seedbed.core.data.columns import image_rows
 from seedbed.core.data.dataset import Dataset
 from seedbed.core.data.features import Features
-from seedbed.core.data.prepare import prepare
+from seedbed.core.data.preparing.prepare import prepare
 from seedbed.plugins.checks.crops import cropped_copies
 
 

@@ -12,9 +12,9 @@ from seedbed import NoOptions
 from seedbed.core.data.check import input_of
 from seedbed.core.data.columns import image_rows
 from seedbed.core.data.dataset import Dataset
-from seedbed.core.data.prepare import prepare
-from seedbed.core.data.prepare_series import prepare_series
-from seedbed.core.data.prepare_text import prepare_text
+from seedbed.core.data.preparing.prepare import prepare
+from seedbed.core.data.preparing.prepare_series import prepare_series
+from seedbed.core.data.preparing.prepare_text import prepare_text
 from seedbed.core.data.repair import repaired
 from seedbed.plugins.checks.duplicates import duplicates
 

@@ -13,8 +13,8 @@ from PIL import Image
 from seedbed import Dataset, Finding, NoOptions
 from seedbed.core.data.check import input_of
 from seedbed.core.data.columns import image_rows
-from seedbed.core.data.prepare import prepare
 from seedbed.core.data.prepared import PreparedImages, PreparedText
+from seedbed.core.data.preparing.prepare import prepare
 from seedbed.plugins.checks import files as module
 from seedbed.plugins.checks.files import OVERSIZED_PIXELS, odd_shapes, oversized_images, rotated_images
 

@@ -9,7 +9,7 @@ from PIL import Image
 from seedbed import Dataset, Finding, NoOptions
 from seedbed.core.data.check import input_of
 from seedbed.core.data.columns import image_rows
-from seedbed.core.data.prepare import prepare
+from seedbed.core.data.preparing.prepare import prepare
 from seedbed.core.data.repair import Repair
 from seedbed.plugins.checks import images as module
 from seedbed.plugins.checks.images import constant_images, unreadable_files

@@ -17,7 +17,7 @@ from seedbed import Dataset, Finding, NoOptions
 from seedbed.core.data.check import input_of
 from seedbed.core.data.columns import image_rows
 from seedbed.core.data.dataset import Table
-from seedbed.core.data.interpret import interpret
+from seedbed.core.data.inference.interpret import interpret
 from seedbed.core.data.prepared import Prepared, PreparedImages, PreparedSeries, PreparedText
 from seedbed.core.data.schema import Schema
 from seedbed.plugins.checks.leaks import shortcuts, target_leaks

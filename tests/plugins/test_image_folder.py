@@ -12,9 +12,9 @@ from seedbed import NoOptions
 from seedbed.core.data.check import input_of
 from seedbed.core.data.columns import column, origins, parts_of, row_names
 from seedbed.core.data.dataset import ReadContext
-from seedbed.core.data.prepare import prepare
+from seedbed.core.data.preparing.prepare import prepare
 from seedbed.core.data.repair import Repair
-from seedbed.core.data.split import split
+from seedbed.core.data.splitting.split import split
 from seedbed.core.data.targets import targets_of
 from seedbed.core.errors import DataError
 from seedbed.plugins.checks.classes import class_names, rare_classes

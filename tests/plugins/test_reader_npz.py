@@ -12,7 +12,7 @@ from PIL import Image
 
 from seedbed import NoOptions
 from seedbed.core.data.dataset import ReadContext
-from seedbed.core.data.interpret import interpret
+from seedbed.core.data.inference.interpret import interpret
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers import npz
@@ -221,7 +221,7 @@ def test_numbers_of_the_other_byte_order_are_read(read):
 
 
 def test_many_rows_pass_in_blocks_and_keep_their_order(read, monkeypatch):
-    monkeypatch.setattr("seedbed.core.data.arrayforms.BLOCK_BYTES", 500)
+    monkeypatch.setattr("seedbed.core.data.reading.arrayforms.BLOCK_BYTES", 500)
     array = RNG.normal(size=(100, 30))
     table = read(x=array, y=np.arange(100), save=np.savez_compressed)
     assert table.rows.data.table.column("x").num_chunks > 10

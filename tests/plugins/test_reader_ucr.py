@@ -9,7 +9,7 @@ import pytest
 
 from seedbed import NoOptions
 from seedbed.core.data.dataset import ReadContext
-from seedbed.core.data.interpret import interpret
+from seedbed.core.data.inference.interpret import interpret
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers import ucr

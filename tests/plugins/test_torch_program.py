@@ -5,7 +5,7 @@ import pytest
 import torch
 from core.training.helpers import fake_lookup, make_data, run_job, trial_job
 
-from seedbed.core.data.decode import ImageForm
+from seedbed.core.data.preparing.decode import ImageForm
 from seedbed.core.results.bundle import save_bundle
 from seedbed.core.results.predict import Model
 from seedbed.core.search.candidate import Fidelity

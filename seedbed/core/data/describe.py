@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from seedbed.core.data.mirror import mirror_cost
-from seedbed.core.data.padding import series_statistics
-from seedbed.core.data.prepare_text import word_counts
 from seedbed.core.data.prepared import Prepared, PreparedImages, PreparedSeries, PreparedText
+from seedbed.core.data.preparing.padding import series_statistics
+from seedbed.core.data.preparing.prepare_text import word_counts
+from seedbed.core.data.preparing.tokens import Tokens
 from seedbed.core.data.profile import Lengths, Profile
-from seedbed.core.data.split import Splits
-from seedbed.core.data.tokens import Tokens
+from seedbed.core.data.splitting.split import Splits
 from seedbed.core.task import Task
 
 MOST_ROWS = 20_000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from seedbed.core.data.plain import mean_cells
+from seedbed.core.data.checking.plain import mean_cells
 from seedbed.core.data.prepared import PreparedImages
-from seedbed.core.data.split import Splits
+from seedbed.core.data.splitting.split import Splits
 
 _CELLS = 16
 _MOST_ROWS = 6_000

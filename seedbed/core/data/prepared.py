@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from seedbed.core.data.decode import ImageForm
-from seedbed.core.data.measure import Original
+from seedbed.core.data.preparing.decode import ImageForm
+from seedbed.core.data.preparing.measure import Original
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

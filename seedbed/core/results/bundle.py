@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from seedbed.core.data.decode import ImageForm
+from seedbed.core.data.preparing.decode import ImageForm
 from seedbed.core.data.profile import Profile
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError

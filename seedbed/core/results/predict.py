@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from seedbed.core.data.batches import Images
 from seedbed.core.data.columns import column, origins
 from seedbed.core.data.dataset import Dataset, ReadContext
-from seedbed.core.data.inputs import dataset_at, dataset_of
-from seedbed.core.data.prepare import prepare
-from seedbed.core.data.read import read_like
+from seedbed.core.data.preparing.prepare import prepare
+from seedbed.core.data.reading.inputs import dataset_at, dataset_of
+from seedbed.core.data.reading.read import read_like
 from seedbed.core.errors import DataError, PluginError, UnknownName
 from seedbed.core.protocols import Augmenter, Lookup
 from seedbed.core.results.bundle import Bundle, Part, read_bundle

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from seedbed.core.data.batches import Images
-from seedbed.core.data.split import Splits
+from seedbed.core.data.splitting.split import Splits
 from seedbed.core.data.view import View
 from seedbed.core.protocols import Augmenter, Lookup, Metric
 from seedbed.core.search.candidate import TrialJob

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from seedbed.core.data.batches import Images
-from seedbed.core.data.split import Splits, load_splits
+from seedbed.core.data.splitting.split import Splits, load_splits
 from seedbed.core.protocols import Lookup
 from seedbed.core.training.numerics import Numerics
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from seedbed.core.data.batches import Images
+from seedbed.core.data.checking.plain import LEAST_SIZE, plain_features, spread
 from seedbed.core.data.features import Features
-from seedbed.core.data.plain import LEAST_SIZE, plain_features, spread
 from seedbed.core.data.prepared import PreparedImages
 from seedbed.core.data.profile import Profile
 from seedbed.core.errors import Interrupted, UsageError

@@ -10,7 +10,7 @@ import numpy as np
 
 from seedbed import Finding, NoOptions
 from seedbed.core.data.repair import Repair
-from seedbed.core.data.split import sort_naturally
+from seedbed.core.data.splitting.split import sort_naturally
 from seedbed.core.protocols import Check, CheckInput
 
 FEW = 10

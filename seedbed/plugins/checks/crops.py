@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from seedbed import Finding, NoOptions, Repair
-from seedbed.core.data.alignment import same_but_cropped
+from seedbed.core.data.checking.alignment import same_but_cropped
+from seedbed.core.data.checking.likeness import group_rows
+from seedbed.core.data.checking.neighbours import frozen_neighbours
+from seedbed.core.data.checking.same_picture import same_picture
 from seedbed.core.data.columns import row_names
-from seedbed.core.data.likeness import group_rows
-from seedbed.core.data.neighbours import frozen_neighbours
 from seedbed.core.data.prepared import PreparedImages
 from seedbed.core.data.profile import MOST_NAMED
-from seedbed.core.data.same_picture import same_picture
 from seedbed.core.protocols import Check, CheckInput
 
 _LEAST_COSINE = 0.9

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from seedbed import Finding, NoOptions, Repair
+from seedbed.core.data.checking.duplicates import Copies, find_copies
 from seedbed.core.data.columns import PARTS, row_names
-from seedbed.core.data.duplicates import Copies, find_copies
 from seedbed.core.data.profile import MOST_NAMED
 from seedbed.core.protocols import Check, CheckInput
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from seedbed import Finding, NoOptions, Repair
+from seedbed.core.data.checking.confident import FEWEST_ROWS, LabelErrors, find_label_errors
+from seedbed.core.data.checking.probe import out_of_fold
 from seedbed.core.data.columns import row_names
-from seedbed.core.data.confident import FEWEST_ROWS, LabelErrors, find_label_errors
-from seedbed.core.data.folds import choose_folds, make_folds
-from seedbed.core.data.probe import out_of_fold
 from seedbed.core.data.profile import MOST_NAMED
+from seedbed.core.data.splitting.folds import choose_folds, make_folds
 from seedbed.core.protocols import Check, CheckInput
 
 _MANY = 20_000  # rows; with more, a second division takes seconds and changes nothing

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seedbed import Finding, NoOptions
-from seedbed.core.data.arrowforms import form_of, plain
+from seedbed.core.data.checking.shortcuts import Telling, correlation, numbered, telling
 from seedbed.core.data.columns import cells, image_paths
 from seedbed.core.data.prepared import PreparedImages, PreparedSeries, PreparedText
-from seedbed.core.data.shortcuts import Telling, correlation, numbered, telling
+from seedbed.core.data.reading.arrowforms import form_of, plain
 from seedbed.core.protocols import Check, CheckInput
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from seedbed import Finding
-from seedbed.core.data.arrowfile import BATCH_BYTES
 from seedbed.core.data.profile import MOST_NAMED
+from seedbed.core.data.reading.arrowfile import BATCH_BYTES
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers.csvlines import unlimited_csv
 from seedbed.plugins.readers.dialect import Dialect

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedbed import Finding, NoOptions
-from seedbed.core.data.arrowfile import Sink, file_stamp, fingerprint, store
 from seedbed.core.data.dataset import ReadContext, Table
+from seedbed.core.data.reading.arrowfile import Sink, file_stamp, fingerprint, store
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers.cells import BadLines, NeedsCare, carefully, quickly
 from seedbed.plugins.readers.celltypes import ColumnGuess, converted

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from seedbed import Finding
-from seedbed.core.data.arrowfile import MOST_COLUMNS, unique_names
+from seedbed.core.data.reading.arrowfile import MOST_COLUMNS, unique_names
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers.csvlines import unlimited_csv
 from seedbed.plugins.readers.survey import opened

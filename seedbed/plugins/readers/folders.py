@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from seedbed.core.data.dataset import Part
-from seedbed.core.data.inputs import SUFFIXES
+from seedbed.core.data.reading.inputs import SUFFIXES
 from seedbed.core.errors import DataError
 
 PARTS: dict[str, Part] = {

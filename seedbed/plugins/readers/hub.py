@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from seedbed import Finding, NoOptions
 from seedbed.core.data.dataset import ReadContext, Table
-from seedbed.core.data.datasetdict import table_of_splits
+from seedbed.core.data.reading.datasetdict import table_of_splits
 from seedbed.core.errors import DataError
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pathlib import Path
 from seedbed import Dataset, Finding, NoOptions
 from seedbed.core.data.columns import image_rows
 from seedbed.core.data.dataset import Part, ReadContext
-from seedbed.core.data.inputs import SUFFIXES
 from seedbed.core.data.profile import MOST_NAMED
+from seedbed.core.data.reading.inputs import SUFFIXES
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers.folders import (
     PARTS,

@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedbed import Finding, NoOptions
-from seedbed.core.data.arrowfile import BATCH_BYTES, MOST_COLUMNS, Sink, file_stamp, fingerprint, store, unique_names
 from seedbed.core.data.dataset import ReadContext, Table
+from seedbed.core.data.reading.arrowfile import (
+    BATCH_BYTES,
+    MOST_COLUMNS,
+    Sink,
+    file_stamp,
+    fingerprint,
+    store,
+    unique_names,
+)
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers.cells import BadLines
 from seedbed.plugins.readers.folders import short_name, some

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedbed import Finding, NoOptions
-from seedbed.core.data.arrowfile import fingerprint, scan
 from seedbed.core.data.dataset import Part, ReadContext, Table
 from seedbed.core.data.profile import MOST_NAMED
+from seedbed.core.data.reading.arrowfile import fingerprint, scan
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers.folders import is_image, listed, not_listed, short_name, some, walk

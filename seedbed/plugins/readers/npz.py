@@ -18,11 +18,11 @@ from typing import IO
 import numpy as np
 
 from seedbed import NoOptions
-from seedbed.core.data.arrayforms import MOST_ROW_BYTES, rows_at_once
-from seedbed.core.data.arrayroles import Shape, roles_of
-from seedbed.core.data.arrayrows import array_batches, array_schema
-from seedbed.core.data.arrowfile import Sink, file_stamp, fingerprint, store
 from seedbed.core.data.dataset import ReadContext, Table
+from seedbed.core.data.reading.arrayforms import MOST_ROW_BYTES, rows_at_once
+from seedbed.core.data.reading.arrayroles import Shape, roles_of
+from seedbed.core.data.reading.arrayrows import array_batches, array_schema
+from seedbed.core.data.reading.arrowfile import Sink, file_stamp, fingerprint, store
 from seedbed.core.errors import DataError
 from seedbed.core.task import Modality
 

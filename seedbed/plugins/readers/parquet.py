@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedbed import Finding, NoOptions
-from seedbed.core.data.arrowfile import (
+from seedbed.core.data.dataset import ReadContext, Table
+from seedbed.core.data.reading.arrowfile import (
     BATCH_BYTES,
     MOST_COLUMNS,
     Sink,
@@ -18,7 +19,6 @@ from seedbed.core.data.arrowfile import (
     store,
     unique_names,
 )
-from seedbed.core.data.dataset import ReadContext, Table
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers.folders import short_name, some
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedbed import NoOptions
-from seedbed.core.data.arrowfile import file_stamp, fingerprint
 from seedbed.core.data.dataset import ReadContext, Table
-from seedbed.core.data.datasetdict import table_of_splits
+from seedbed.core.data.reading.arrowfile import file_stamp, fingerprint
+from seedbed.core.data.reading.datasetdict import table_of_splits
 from seedbed.core.errors import DataError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedbed import Finding
-from seedbed.core.data.arrowfile import file_stamp, fingerprint, unique_names
 from seedbed.core.data.dataset import Part, ReadContext, Table
+from seedbed.core.data.reading.arrowfile import file_stamp, fingerprint, unique_names
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers import delimited, jsonlines, parquet

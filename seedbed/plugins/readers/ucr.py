@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seedbed import Finding, NoOptions
-from seedbed.core.data.arrowfile import BATCH_BYTES, Sink, file_stamp, fingerprint, store
 from seedbed.core.data.dataset import Part, ReadContext, Table
 from seedbed.core.data.profile import MOST_NAMED
+from seedbed.core.data.reading.arrowfile import BATCH_BYTES, Sink, file_stamp, fingerprint, store
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers.tsformat import EXPECTED, BadLine, Header, Row, parse_header, parse_row

@@ -18,7 +18,7 @@ def untrained_bundle(folder: Path, lookup: Lookup) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from seedbed.core.data.decode import ImageForm
+    from seedbed.core.data.preparing.decode import ImageForm
     from seedbed.core.data.view import View
     from seedbed.core.results.bundle import save_bundle
     from seedbed.core.training.assemble import build_model

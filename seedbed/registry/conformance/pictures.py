@@ -53,7 +53,7 @@ def read_pictures(folder: Path) -> Dataset:
 
 def prepare_pictures(folder: Path) -> tuple[Dataset, PreparedImages]:
     """Write the pictures below a folder, read them, and prepare them as the engine does."""
-    from seedbed.core.data.prepare import prepare
+    from seedbed.core.data.preparing.prepare import prepare
 
     dataset = read_pictures(write_pictures(folder / "pictures"))
     return dataset, prepare(dataset, folder / "cache", threads=1)

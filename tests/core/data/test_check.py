@@ -8,7 +8,7 @@ import pytest
 from seedbed import CheckSpec, Finding, Requires
 from seedbed.core.data.check import run_checks
 from seedbed.core.data.features import Features
-from seedbed.core.data.prepare import prepare
+from seedbed.core.data.preparing.prepare import prepare
 from seedbed.core.data.repair import Repair
 from seedbed.core.protocols import CheckInput, Owner
 
@@ -162,7 +162,7 @@ def test_repairs_are_done_as_the_user_allows_and_told_either_way(data, policy, i
 
 
 def test_what_the_preparation_noted_is_a_finding(save, as_dataset, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("seedbed.core.data.prepare._sample", lambda rows: [0])
+    monkeypatch.setattr("seedbed.core.data.preparing.prepare._sample", lambda rows: [0])
     dataset = as_dataset([save("1.png"), save("2.png", mode="RGB")])
     (finding,) = run_checks(dataset, prepare(dataset, tmp_path / "cache"), Checks()).findings
     assert "made grey" in finding.evidence

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from seedbed.core.data import describe as module
 from seedbed.core.data.dataset import Dataset
 from seedbed.core.data.describe import describe, lengths_of, pixel_statistics
-from seedbed.core.data.prepare import prepare
-from seedbed.core.data.prepare_series import prepare_series
-from seedbed.core.data.prepare_text import prepare_text
 from seedbed.core.data.prepared import PreparedImages
+from seedbed.core.data.preparing.prepare import prepare
+from seedbed.core.data.preparing.prepare_series import prepare_series
+from seedbed.core.data.preparing.prepare_text import prepare_text
+from seedbed.core.data.preparing.tokens import tokenise
+from seedbed.core.data.preparing.vocabulary import learn_vocabulary
 from seedbed.core.data.profile import Lengths
-from seedbed.core.data.split import Splits
-from seedbed.core.data.tokens import tokenise
-from seedbed.core.data.vocabulary import learn_vocabulary
+from seedbed.core.data.splitting.split import Splits
 from seedbed.core.task import Task
 
 CLASSES = Task(modality="text", kind="classification", metric="accuracy", classes=("a", "b"))

@@ -5,7 +5,7 @@ import pytest
 
 from seedbed.core.data.mirror import mirror_cost
 from seedbed.core.data.prepared import PreparedImages
-from seedbed.core.data.split import Splits
+from seedbed.core.data.splitting.split import Splits
 
 
 def data(tmp_path, images, targets):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from core.training.helpers import candidate
 
-from seedbed.core.data.decode import ImageForm
+from seedbed.core.data.preparing.decode import ImageForm
 from seedbed.core.data.profile import Profile
 from seedbed.core.data.view import View
 from seedbed.core.errors import DataError

@@ -11,7 +11,7 @@ from PIL import Image
 
 from seedbed.core.data.columns import image_rows
 from seedbed.core.data.dataset import Dataset
-from seedbed.core.data.decode import ImageForm
+from seedbed.core.data.preparing.decode import ImageForm
 from seedbed.core.errors import DataError, PluginError
 from seedbed.core.results.bundle import save_bundle
 from seedbed.core.results.predict import Model

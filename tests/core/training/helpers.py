@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from seedbed.core.data.measure import Original
 from seedbed.core.data.prepared import PreparedImages
+from seedbed.core.data.preparing.measure import Original
 from seedbed.core.data.profile import Profile
-from seedbed.core.data.split import Splits, save_splits
+from seedbed.core.data.splitting.split import Splits, save_splits
 from seedbed.core.data.view import View
 from seedbed.core.errors import UnknownName
 from seedbed.core.protocols import Owner, Regularizer

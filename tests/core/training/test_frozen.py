@@ -21,7 +21,7 @@ from core.training.helpers import (
 from safetensors.torch import load_file
 
 from seedbed.core.data.dataset import Dataset
-from seedbed.core.data.prepare import open_prepared
+from seedbed.core.data.preparing.prepare import open_prepared
 from seedbed.core.data.targets import targets_of
 from seedbed.core.errors import Interrupted
 from seedbed.core.protocols import CheckInput
