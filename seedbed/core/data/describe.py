@@ -38,8 +38,9 @@ def describe(prepared: Prepared, splits: Splits, task: Task, tokens: Tokens | No
 def _with_targets(profile: Profile, splits: Splits) -> Profile:
     targets = splits.targets[splits.train]
     if profile.task.kind == "regression":
-        spread = float(targets.std()) if len(targets) else 0.0
-        mean = float(targets.mean()) if len(targets) else 0.0
+        scale = float(np.abs(targets).max(initial=0.0)) or 1.0  # numbers near 1e300 would overflow
+        mean = scale * float((targets / scale).mean()) if len(targets) else 0.0
+        spread = scale * float((targets / scale).std()) if len(targets) else 0.0
         return replace(profile, target_mean=mean, target_std=spread if spread > 1e-12 * abs(mean) else 1.0)
     if profile.task.kind == "multilabel":
         counts = targets.sum(axis=0, dtype=np.int64)

@@ -41,7 +41,9 @@ class Targets:
         return np.ones(len(self.values), dtype=bool)
 
     def counts(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Return how many of the rows each class has, int64 (K,)."""
+        """Return how many of the rows each class has, int64 (K,); of values to be predicted there are none."""
+        if self.kind == "regression":
+            return np.zeros(0, dtype=np.int64)
         values = self.values[rows]
         if self.kind == "multilabel":
             return np.asarray(values.sum(axis=0, dtype=np.int64))

@@ -70,3 +70,7 @@ def test_labels_are_stratified_by_the_rarest() -> None:
     strata = Targets(kind="multilabel", values=values, classes=("common", "rare")).strata()
     assert strata[0] == strata[1]
     assert len({int(strata[0]), int(strata[2]), int(strata[3])}) == 3
+
+
+def test_values_have_no_classes_to_count() -> None:
+    assert len(Targets(kind="regression", values=np.array([1.5, 2.5])).counts(np.array([0]))) == 0
