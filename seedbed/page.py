@@ -31,6 +31,7 @@ _LETTERS = 240
 _POINTS = 60  # of a line; each is drawn from its lowest to its highest value
 _CHANNELS = 4
 _BARS = 40
+_LONGEST_SHOWN = 2_000  # characters; a class may be named by a whole text
 _NUMBERED = re.compile(r"row (\d{1,18})")
 _TURNS_AROUND = frozenset(
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -105,7 +106,8 @@ def page(examined: Examined) -> str:
 
 
 def visible(text: str) -> str:
-    """Return a text with control characters, as the newline in a file's name, written as escapes."""
+    """Return a text with control characters, as the newline in a file's name, written as escapes; a long one cut."""
+    text = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} …"
     return "".join(
         each.encode("unicode_escape").decode()
         if unicodedata.category(each) in ("Cc", "Cs") or each in _TURNS_AROUND

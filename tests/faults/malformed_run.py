@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LIMIT_SECONDS = 30
-MOST_ADDRESSES = 12 * 2**30
+MOST_ADDRESSES = 6 * 2**30
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = {
     "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",

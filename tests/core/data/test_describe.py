@@ -111,6 +111,13 @@ def test_equal_targets_can_be_divided_by_their_spread(texts: Dataset, tmp_path) 
     assert (profile.target_mean, profile.target_std) == (pytest.approx(7.1), 1.0)
 
 
+def test_targets_whose_squares_no_float_holds_have_a_spread(texts: Dataset, tmp_path) -> None:
+    values = np.array([1e300, -1e300, 1e300, -1e300, 0.0])
+    profile = describe(prepare_text(texts, tmp_path), parts(values, kind="regression"), VALUES)
+    assert np.isfinite([profile.target_mean, profile.target_std]).all()
+    assert profile.target_std > 1e299
+
+
 def test_every_label_of_a_row_counts(prepared: PreparedImages) -> None:
     labels = np.array([[1, 1, 0], [0, 1, 0], [1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.uint8)
     profile = describe(prepared, parts(labels, ("a", "b", "c"), kind="multilabel"), LABELS)

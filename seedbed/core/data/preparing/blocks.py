@@ -7,8 +7,10 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice
+from threading import Lock
 
 import numpy as np
 
@@ -66,15 +68,19 @@ def decode_in_order(chunks: Iterable[list[Origin]], form: ImageForm, threads: in
         yield from (decode_block(chunk, form) for chunk in chunks)
 
 
-def decode_block(chunk: list[Origin], form: ImageForm) -> Block:
-    """Decode some images; one that cannot be read is noted and left black."""
+def decode_block(
+    chunk: list[Origin],
+    form: ImageForm,
+    alone: AbstractContextManager[object] = nullcontext(),  # noqa: B008 - it holds nothing
+) -> Block:
+    """Decode some images, large ones while `alone` is held; one that cannot be read is noted and left black."""
     pixels = np.zeros((len(chunk), form.height, form.width, form.channels), dtype=np.uint8)
     originals = np.zeros((len(chunk), 3), dtype=np.int32)
     unreadable = []
     colour = resized = 0
     for row, origin in enumerate(chunk):
         try:
-            picture = decode(read_encoded(origin), form)
+            picture = decode(read_encoded(origin), form, alone)
         except DataError as error:
             unreadable.append((row, str(error)))
             continue
@@ -86,11 +92,12 @@ def decode_block(chunk: list[Origin], form: ImageForm) -> Block:
 
 
 def _decode_in_threads(chunks: Iterable[list[Origin]], form: ImageForm, threads: int) -> Generator[Block, None, None]:
+    alone = Lock()  # with a large image in each thread, a few kilobytes of zeros could fill the memory
     with ThreadPoolExecutor(threads, thread_name_prefix="seedbed-prepare") as pool:
         waiting: deque[Future[Block]] = deque()
         try:
             for chunk in chunks:
-                waiting.append(pool.submit(decode_block, chunk, form))
+                waiting.append(pool.submit(decode_block, chunk, form, alone))
                 if len(waiting) > 2 * threads:  # a window: memory stays bounded
                     yield waiting.popleft().result()
             while waiting:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +21,10 @@ from seedbed.core.errors import DataError
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 MOST_PIXELS = 178_956_970  # Pillow's own limit for a decompression bomb: 512 MiB of RGB
 
+MOST_FILE_BYTES = 2**29  # so much the largest image takes that is not compressed at all
+LARGE_PIXELS = 2**24  # 64 MiB of RGB, as Pillow holds it
+
+_TILE = 2048  # pixels on a side
 _GREY = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 _DEEP = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 _ALPHA = frozenset({"RGBA", "RGBa", "LA", "PA"})
@@ -84,6 +91,19 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
+def open_regular(path: str, flags: int) -> int:
+    """Open a file; what only looks like one, as a pipe or a device, could be waited for or read from for ever.
+
+    Raises:
+        OSError: it cannot be opened, or is no file.
+    """
+    opened = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if stat.S_ISREG(os.fstat(opened).st_mode):
+        return opened
+    os.close(opened)
+    raise OSError(errno.EINVAL, "it is a folder, a pipe or a device, and not a file")
+
+
 def read_encoded(origin: Origin) -> bytes:
     """Return the encoded bytes.
 
@@ -92,7 +112,9 @@ def read_encoded(origin: Origin) -> bytes:
     """
     if isinstance(origin, str):
         try:
-            with io.FileIO(origin) as file:  # a third faster than Path.read_bytes on small files
+            with io.FileIO(origin, opener=open_regular) as file:  # a third faster than Path.read_bytes on small files
+                if os.fstat(file.fileno()).st_size > MOST_FILE_BYTES:
+                    raise DataError(f"has more than {MOST_FILE_BYTES:,} bytes")
                 origin = file.readall()
         except (OSError, ValueError) as error:
             raise DataError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
@@ -101,8 +123,8 @@ def read_encoded(origin: Origin) -> bytes:
     return origin
 
 
-def decode(encoded: bytes, form: ImageForm) -> Picture:
-    """Decode an image and bring it to `form`.
+def decode(encoded: bytes, form: ImageForm, alone: AbstractContextManager[object] = nullcontext()) -> Picture:  # noqa: B008 - it holds nothing
+    """Decode an image and bring it to `form`; a large one while `alone` is held, so that few are in memory at a time.
 
     The orientation of its EXIF data is applied, transparency is laid over white, of an animation the
     first frame is taken. An image of another size is squashed to the form rather than cropped: what
@@ -113,7 +135,10 @@ def decode(encoded: bytes, form: ImageForm) -> Picture:
         DataError: with the reason, worded to follow the name of the file.
     """
     try:
-        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+        with (
+            Image.open(io.BytesIO(encoded), formats=FORMATS) as image,
+            alone if image.width * image.height > LARGE_PIXELS else nullcontext(),
+        ):
             return _bring(image, form)
     except DataError:
         raise
@@ -159,10 +184,14 @@ def _bring(image: Image.Image, form: ImageForm) -> Picture:
         image.draft(None, (side, side))  # decode large JPEGs at a fraction of their size
     image.load()
     turn = orientation(image)
-    upright = image.transpose(_TRANSPOSE[turn]) if turn in _TRANSPOSE else image
-    plain = _flat(upright, form)
-    if plain.size != (form.width, form.height):
-        plain = plain.resize((form.width, form.height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    if image.width * image.height > LARGE_PIXELS:
+        plain = _small(image, form, lies=turn >= 5)
+        plain = plain.transpose(_TRANSPOSE[turn]) if turn in _TRANSPOSE else plain
+    else:
+        upright = image.transpose(_TRANSPOSE[turn]) if turn in _TRANSPOSE else image
+        plain = _flat(upright, form)
+        if plain.size != (form.width, form.height):
+            plain = plain.resize((form.width, form.height), Image.Resampling.BICUBIC, reducing_gap=2.0)
     pixels = np.asarray(plain).reshape(form.height, form.width, form.channels)
     was_resized = was_resized and (turn < 5 or (height, width) != (form.width, form.height))
     return Picture(
@@ -173,6 +202,26 @@ def _bring(image: Image.Image, form: ImageForm) -> Picture:
         height=height,
         orientation=turn,
     )
+
+
+def tiles(image: Image.Image, width: int = 1, height: int = 1) -> Iterator[tuple[int, int, Image.Image]]:
+    """Yield a large image in pieces with their places (left, top), each a multiple of a width and a height."""
+    across, down = max(_TILE // width, 1) * width, max(_TILE // height, 1) * height
+    for top in range(0, image.height, down):
+        for left in range(0, image.width, across):
+            box = (left, top, min(left + across, image.width), min(top + down, image.height))
+            yield left, top, image.crop(box)
+
+
+def _small(image: Image.Image, form: ImageForm, *, lies: bool) -> Image.Image:
+    """Return what `_flat` and resizing make of a large image, in pieces: each of their copies would be as large."""
+    width, height = (form.height, form.width) if lies else (form.width, form.height)
+    x, y = max(image.width // width // 2, 1), max(image.height // height // 2, 1)  # as reducing_gap=2.0 has it
+    made = Image.new("L" if form.channels == 1 else "RGB", (-(-image.width // x), -(-image.height // y)))
+    for left, top, tile in tiles(image, x, y):
+        made.paste(_flat(tile, form).reduce((x, y)), (left // x, top // y))
+    box = (0, 0, image.width / x, image.height / y)
+    return made.resize((width, height), Image.Resampling.BICUBIC, box=box)
 
 
 def _flat(image: Image.Image, form: ImageForm) -> Image.Image:

@@ -5,14 +5,22 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from seedbed.core.data.columns import Origin
-from seedbed.core.data.preparing.decode import FORMATS, ImageForm, is_deep, is_grey, orientation
+from seedbed.core.data.preparing.decode import (
+    FORMATS,
+    MOST_PIXELS,
+    ImageForm,
+    is_deep,
+    is_grey,
+    open_regular,
+    orientation,
+    tiles,
+)
 
 LARGEST_SIDE = 256  # pixels; larger inputs do not pay within the budgets Seedbed is made for
 _MULTIPLE = 8  # sides that convolutions can halve three times
@@ -46,10 +54,12 @@ def measure(sample: list[Origin]) -> Original:
         try:
             with _file(origin) as file, Image.open(file, formats=FORMATS) as image:
                 width, height = image.size
+                if width * height > MOST_PIXELS:
+                    continue
                 sizes.append((height, width) if orientation(image) >= 5 else (width, height))
                 all_grey = all_grey and is_grey(image)
                 if is_deep(image) and len(peaks) < _MOST_DEEP:
-                    peaks.append(float(np.nan_to_num(np.asarray(image, dtype=np.float32)).max()))
+                    peaks.append(max(_peak(tile) for _, _, tile in tiles(image)))
         except Exception:  # decoding meets the file again and gives the reason
             continue
     if not sizes:
@@ -69,7 +79,13 @@ def measure(sample: list[Origin]) -> Original:
 
 
 def _file(origin: Origin) -> BinaryIO:
-    return io.BytesIO(origin) if isinstance(origin, bytes) else Path(origin).open("rb")
+    if isinstance(origin, bytes):
+        return io.BytesIO(origin)
+    return open(origin, "rb", opener=open_regular)  # a Path takes no opener
+
+
+def _peak(image: Image.Image) -> float:
+    return float(np.nan_to_num(np.asarray(image, dtype=np.float32)).max())
 
 
 def white_of(peak: float) -> float:

@@ -25,7 +25,7 @@ from seedbed.core.data.preparing.decode import ImageForm, quiet_pillow
 from seedbed.core.data.preparing.measure import Original, choose_form, measure
 from seedbed.core.errors import DataError, Interrupted
 
-VERSION = 2  # raise it when equal files would give other pixels
+VERSION = 3  # raise it when equal files would give other pixels
 SAMPLE = 2000
 LIMIT_BYTES = 4 * 2**30
 

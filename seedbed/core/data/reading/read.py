@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,7 +40,7 @@ def read(source: str, lookup: Lookup, context: ReadContext) -> Table | Dataset:
         for spec in specs:
             if scheme[1].lower() in spec.schemes:
                 return _read(spec, source, lookup, context)
-    path = Path(source).expanduser()
+    path = _expanded(source)
     if not _exists(path):
         return _read_hub(source, path, scheme, specs, lookup, context)
     for spec in specs:
@@ -142,6 +143,14 @@ def _for_another(schema: Schema, found: Table | Dataset, *, need_target: bool) -
     return replace(schema, **lacking)
 
 
+def _expanded(source: str) -> Path:
+    """Return the path with `~` resolved, as it is where there is no such user."""
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:
+        return Path(source)
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
@@ -204,6 +213,8 @@ def _missing(
     if scheme is not None:
         schemes = [each for spec in specs for each in spec.schemes]
         return UnknownName("data scheme", scheme[1], schemes, hint=f"And no file or folder is named {source!r}.")
+    if os.path.islink(path):  # noqa: PTH114 - no path is too odd for it
+        return DataError(f"{source} is a link that leads to nothing, or in a circle; give what it was to lead to.")
     close = difflib.get_close_matches(path.name, _names_in(path.parent), n=1)
     if close:
         return DataError(f"There is no {source}. Did you mean {path.with_name(close[0])}?")

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from seedbed.core.data.preparing import decode as decoding
 from seedbed.core.data.preparing.decode import ImageForm, decode, quiet_pillow, read_encoded
 from seedbed.core.errors import DataError
 
@@ -167,3 +171,58 @@ def test_empty_and_missing_files_have_their_reason(tmp_path) -> None:
         read_encoded(str(tmp_path / "empty.png"))
     with pytest.raises(DataError, match="No such file"):
         read_encoded(str(tmp_path / "missing.png"))
+
+
+@pytest.mark.parametrize("turn", [1, 3, 6])
+@pytest.mark.parametrize("form", [RGB8, GREY8, ImageForm(height=5, width=11, channels=3, white=4095)])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "LA", "I;16", "1"])
+def test_a_large_image_comes_out_as_a_small_one_would(monkeypatch, mode: str, form: ImageForm, turn: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (61, 103, 4), dtype=np.uint8)
+    plain = Image.fromarray(pixels).resize((103, 61), Image.Resampling.BICUBIC)
+    image = Image.fromarray(pixels[..., 0].astype(np.uint16) * 16) if mode == "I;16" else plain.convert("RGB")
+    image = plain.convert(mode) if mode in ("RGBA", "LA") else image if mode == "I;16" else image.convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    data = encoded(image, exif=exif)
+    whole = decode(data, form)
+    monkeypatch.setattr(decoding, "LARGE_PIXELS", 100)
+    monkeypatch.setattr(decoding, "_TILE", 20)
+    pieces = decode(data, form)
+    assert pieces.pixels.shape == whole.pixels.shape
+    # Turned first or last, the odd pixels at a border belong to one side or the other.
+    far = np.abs(pieces.pixels.astype(int) - whole.pixels).mean()
+    assert far < (1.5 if turn == 1 else 5)
+    assert (pieces.was_resized, pieces.was_colour, pieces.orientation) == (True, whole.was_colour, whole.orientation)
+
+
+def test_large_images_are_decoded_one_at_a_time(monkeypatch) -> None:
+    held = []
+    large, small = encoded(ramp(30, 30)), encoded(ramp(5, 5))
+    monkeypatch.setattr(decoding, "LARGE_PIXELS", 100)
+
+    @contextmanager
+    def alone():
+        held.append(1)
+        yield
+
+    decode(small, GREY8, alone())
+    assert not held
+    decode(large, GREY8, alone())
+    assert held
+
+
+def test_what_only_looks_like_a_file_is_neither_waited_for_nor_read_for_ever(tmp_path) -> None:
+    paths = [tmp_path]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.png")
+        paths += [tmp_path / "pipe.png", Path("/dev/zero")]
+    for path in paths:
+        with pytest.raises(DataError, match=r"cannot be read: (it is a folder, a pipe or a device|Permission denied)"):
+            read_encoded(str(path))
+
+
+def test_a_file_larger_than_any_image_is_not_read(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(decoding, "MOST_FILE_BYTES", 99)
+    (tmp_path / "a.png").write_bytes(bytes(100))
+    with pytest.raises(DataError, match="has more than 99 bytes"):
+        read_encoded(str(tmp_path / "a.png"))

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import io
+import os
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from seedbed.core.data.preparing import decode
 from seedbed.core.data.preparing.measure import Original, choose_form, measure, white_of
 
 LIMIT = 4 * 2**30
@@ -72,3 +78,18 @@ def test_unreadable_files_do_not_count(save, tmp_path) -> None:
 @pytest.mark.parametrize(("peak", "white"), [(0, 65535), (1, 1), (0.7, 1), (255, 255), (3000, 4095), (65535, 65535)])
 def test_white_is_the_end_of_the_bits_in_use(peak: float, white: float) -> None:
     assert white_of(peak) == white
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_is_not_waited_for(save, tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    assert measure([str(tmp_path / "pipe.png"), str(save("a.png", size=(9, 7)))]).sampled == 1
+
+
+def test_the_white_of_a_large_deep_image_is_that_of_its_brightest_pixel(monkeypatch) -> None:
+    monkeypatch.setattr(decode, "_TILE", 4)
+    pixels = np.zeros((9, 11), np.uint16)
+    pixels[8, 10] = 4000
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    assert measure([buffer.getvalue()]).white == 4095

@@ -155,3 +155,15 @@ def test_a_name_that_no_file_system_takes_is_no_crash() -> None:
     for source in ("x" * 5000, "nul\0", "a/" * 3000):
         with pytest.raises(DataError):
             read(source, Readers())
+
+
+def test_a_home_of_nobody_is_no_crash() -> None:
+    with pytest.raises(DataError, match="There is no ~nobody-at-all"):
+        read("~nobody-at-all/photos", Readers())
+
+
+def test_a_link_that_leads_nowhere_is_named_as_one(tmp_path) -> None:
+    for name, target in (("lost.csv", "nothing"), ("circle.csv", "circle.csv")):
+        (tmp_path / name).symlink_to(target)
+        with pytest.raises(DataError, match="is a link that leads to nothing, or in a circle"):
+            read(str(tmp_path / name), Readers())
