@@ -218,10 +218,15 @@ def test_a_folder_whose_own_path_is_no_text_is_said(tmp_path) -> None:
         read(root)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is closed to root")
-def test_a_folder_that_cannot_be_listed_is_named(tmp_path) -> None:
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch) -> None:
     make(tmp_path, "cat/1.png", "dog/1.png")
-    (tmp_path / "dog").chmod(0)
+    scandir = os.scandir
+
+    def closed(path):
+        if str(path).endswith("dog"):
+            raise PermissionError(13, "Permission denied", str(path))  # chmod alone does not stop root
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(DataError, match=r"dog cannot be read: Permission denied"):
         read(tmp_path)
-    (tmp_path / "dog").chmod(0o700)
