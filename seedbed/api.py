@@ -169,7 +169,8 @@ def inspect(
     """Read and check the data as a run would, and train nothing. Options are those of `start`.
 
     Args:
-        time: what may be spent on the features that the finer checks need; with less, they look at a sample.
+        time: what may be spent on the features that the finer checks need; with less,
+            they look less sharply, then at a sample.
         report: called with a stage and a detail, about once a second.
 
     Raises:

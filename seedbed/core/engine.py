@@ -134,7 +134,7 @@ class _Steps:
         """Measure the data and say what was found; a run that goes on has done so."""
         if checked is None:
             return cast(Profile, self.history.profile)
-        profile = self.intake.describe(dataset, prepared, splits)
+        profile = self.intake.describe(dataset, prepared, checked, splits)
         findings = by_severity((*checked.findings, *splits.findings))
         self.folder.save_facts(profile, findings)
         for finding in findings:

@@ -90,7 +90,7 @@ class Intake:
         prepared = self.prepare(dataset)
         checked = self.check(dataset, prepared)
         splits = self.split(dataset, checked)
-        profile = self.describe(dataset, prepared, splits)
+        profile = self.describe(dataset, prepared, checked, splits)
         return Examined(dataset=dataset, prepared=prepared, checked=checked, splits=splits, profile=profile)
 
     def read(self) -> Dataset:
@@ -147,9 +147,10 @@ class Intake:
             splits = divide(groups=None if asked is None else joined([asked], len(dataset)))
         return replace(splits, findings=(*splits.findings, _TORN))
 
-    def describe(self, dataset: Dataset, prepared: Prepared, splits: Splits) -> Profile:
+    def describe(self, dataset: Dataset, prepared: Prepared, checked: Checked, splits: Splits) -> Profile:
         """Measure what components fit themselves to."""
-        return describe(prepared, splits, self._task(dataset, splits))
+        profile = describe(prepared, splits, self._task(dataset, splits))
+        return replace(profile, spellings=dict(checked.spellings))
 
     def _task(self, dataset: Dataset, splits: Splits) -> Task:
         spec = self._metric(dataset.kind)

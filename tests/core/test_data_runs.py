@@ -102,6 +102,17 @@ def test_classes_that_differ_by_case_are_one_unless_repairs_are_forbidden(tmp_pa
     assert sorted(str(path) for path in tmp_path.rglob("*")) == before, "the user's folder was touched"
 
 
+def test_a_model_knows_the_spellings_that_were_merged(tmp_path):
+    folder = photos(tmp_path / "photos")
+    (folder / "DARK").mkdir()
+    for number in range(4):
+        (folder / "dark" / f"{number}.png").rename(folder / "DARK" / f"{number}.png")
+    run = quick_fit(tmp_path / "run", str(folder))
+    assert run.history.profile.spellings == {"DARK": "dark"}
+    found = run.best.evaluate(str(folder))
+    assert (found["examples"], found["skipped"]) == (24, 0)
+
+
 def test_text_and_series_are_inspected_and_a_fit_says_what_is_missing(tmp_path):
     lines = [{"text": f"a text about {word} number {n}", "label": word} for n in range(30) for word in ("cats", "dogs")]
     (tmp_path / "texts.jsonl").write_text("\n".join(map(json.dumps, lines)))

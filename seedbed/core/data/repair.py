@@ -50,7 +50,7 @@ class Checked:
     `usable` (N,) marks rows that may be in a part, `trainable` (N,) those that may be in training;
     `groups` int64 (N,): rows of equal number are kept on one side, -1 are free. `duplicates` is the
     same for what the checks alone found, whether or not it was applied: it tells which test rows are
-    known from training.
+    known from training. `spellings` maps class names of the data to the class they were merged into.
     """
 
     findings: tuple[Finding, ...]
@@ -59,6 +59,7 @@ class Checked:
     trainable: np.ndarray
     groups: np.ndarray
     duplicates: np.ndarray
+    spellings: Mapping[str, str] = field(default_factory=dict)
 
 
 def repaired(
@@ -102,6 +103,7 @@ def repaired(
         trainable=trainable,
         groups=joined(applied, len(usable)),
         duplicates=joined(known, len(usable)),
+        spellings=names,
     )
 
 

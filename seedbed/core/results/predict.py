@@ -148,7 +148,8 @@ class Model:
             probabilities, unreadable = self._predict_dataset(dataset, cache)
             names = column(dataset, "target")
         index = {name: number for number, name in enumerate(self.classes)}
-        targets = np.array([index.get(name, -1) for name in names])
+        merged = self.bundle.profile.spellings
+        targets = np.array([index.get(merged.get(name, name), -1) for name in names])
         usable = targets >= 0
         usable[list(unreadable)] = False
         if not usable.any():
