@@ -17,6 +17,10 @@ Part = Literal["train", "valid", "test", ""]
 """The part of the data a row was given to by its owner; empty where that is left to the engine."""
 
 
+OWN = "column:"
+"""Before the names of the columns that a table has beside those in use."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadContext:
     """What a reader may use: a folder for converted rows, named by content, and the network or not.

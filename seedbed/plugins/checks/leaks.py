@@ -11,6 +11,7 @@ import numpy as np
 from seedbed import Finding, NoOptions
 from seedbed.core.data.checking.shortcuts import Telling, correlation, numbered, telling
 from seedbed.core.data.columns import cells, image_paths
+from seedbed.core.data.dataset import OWN
 from seedbed.core.data.prepared import PreparedImages, PreparedSeries, PreparedText
 from seedbed.core.data.reading.arrowforms import form_of, plain
 from seedbed.core.protocols import Check, CheckInput
@@ -18,7 +19,6 @@ from seedbed.core.protocols import Check, CheckInput
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OWN = "column:"  # what a table had beside the columns in use
 _SAMPLE = 100_000
 _SAMPLE_BYTES = 64 * 2**20  # of a column: of long texts fewer are looked at
 _GIVEN_AWAY = 0.95  # of the errors of guessing the largest class

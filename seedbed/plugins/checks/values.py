@@ -8,13 +8,12 @@ import numpy as np
 
 from seedbed import Finding, NoOptions, Repair
 from seedbed.core.data.columns import row_names
-from seedbed.core.data.dataset import Dataset
+from seedbed.core.data.dataset import OWN, Dataset
 from seedbed.core.data.prepared import PreparedSeries
 from seedbed.core.data.profile import MOST_NAMED
 from seedbed.core.data.reading.arrowforms import form_of, scan, without_empty
 from seedbed.core.protocols import Check, CheckInput
 
-OWN = "column:"
 _COMPARED = ("string", "boolean", "integer", "float", "date")
 _SHOWN = 10
 _VALUES_AT_ONCE = 4_000_000

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from seedbed import Finding, NoOptions
 from seedbed.core.data.dataset import ReadContext, Table
-from seedbed.core.data.reading.arrowfile import Sink, file_stamp, fingerprint, store
+from seedbed.core.data.reading.arrowfile import Sink
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers.cells import BadLines, NeedsCare, carefully, quickly
 from seedbed.plugins.readers.celltypes import ColumnGuess, converted
 from seedbed.plugins.readers.dialect import SAMPLE_BYTES, Dialect, sample_rows, sniff
-from seedbed.plugins.readers.folders import short_name, some
+from seedbed.plugins.readers.filetable import file_table
+from seedbed.plugins.readers.folders import some
 from seedbed.plugins.readers.survey import encoding_of, opened, survey
 
 if TYPE_CHECKING:
@@ -46,17 +47,8 @@ class Delimited:
         Raises:
             DataError: it is no table, or most of its lines are bad.
         """
-        path = Path(source)
-        key = fingerprint("delimited", VERSION, file_stamp(path))
-        size = path.stat().st_size * (8 if path.suffix.lower() == ".gz" else 2)  # text, then typed rows
-        stored = store(context.cache, key, lambda sink: _convert(path, sink), needed_bytes=size)
-        return Table(
-            rows=stored.rows,
-            source=source,
-            name=short_name(Path(path.stem), "table"),
-            folder=path.resolve().parent,
-            findings=stored.findings,
-        )
+        growth = 8 if source.lower().endswith(".gz") else 2  # text, then typed rows
+        return file_table(source, context, f"delimited {VERSION}", _convert, growth=growth)
 
 
 def peek(path: Path) -> dict[str, list[str]]:

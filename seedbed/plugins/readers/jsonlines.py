@@ -15,14 +15,12 @@ from seedbed.core.data.reading.arrowfile import (
     BATCH_BYTES,
     MOST_COLUMNS,
     Sink,
-    file_stamp,
-    fingerprint,
-    store,
     unique_names,
 )
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers.cells import BadLines
-from seedbed.plugins.readers.folders import short_name, some
+from seedbed.plugins.readers.filetable import file_table
+from seedbed.plugins.readers.folders import some
 from seedbed.plugins.readers.jsonrows import EXPECTED, REMEDY, Row, rows_of
 from seedbed.plugins.readers.jsontypes import Seen
 
@@ -56,17 +54,7 @@ class JsonLines:
         Raises:
             DataError: it holds no objects, or most of its lines are bad.
         """
-        path = Path(source)
-        key = fingerprint("jsonlines", VERSION, file_stamp(path))
-        needed = path.stat().st_size
-        stored = store(context.cache, key, lambda sink: _convert(path, sink), needed_bytes=needed)
-        return Table(
-            rows=stored.rows,
-            source=source,
-            name=short_name(Path(path.stem), "table"),
-            folder=path.resolve().parent,
-            findings=stored.findings,
-        )
+        return file_table(source, context, f"jsonlines {VERSION}", _convert)
 
 
 def peek(path: Path) -> dict[str, list[str]]:

@@ -13,14 +13,12 @@ from seedbed.core.data.reading.arrowfile import (
     BATCH_BYTES,
     MOST_COLUMNS,
     Sink,
-    file_stamp,
-    fingerprint,
     plain_schema,
-    store,
     unique_names,
 )
 from seedbed.core.errors import DataError
-from seedbed.plugins.readers.folders import short_name, some
+from seedbed.plugins.readers.filetable import file_table
+from seedbed.plugins.readers.folders import some
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,17 +49,8 @@ class Parquet:
         Raises:
             DataError: the file is damaged or holds no rows.
         """
-        path = Path(source)
-        key = fingerprint("parquet", VERSION, file_stamp(path))
-        needed = 2 * path.stat().st_size  # pages are compressed; tables of text take about twice as much
-        stored = store(context.cache, key, lambda sink: _convert(path, sink), needed_bytes=needed)
-        return Table(
-            rows=stored.rows,
-            source=source,
-            name=short_name(Path(path.stem), "table"),
-            folder=path.resolve().parent,
-            findings=stored.findings,
-        )
+        # pages are compressed; tables of text take about twice as much
+        return file_table(source, context, f"parquet {VERSION}", _convert, growth=2)
 
 
 def peek(path: Path) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedbed.core.data.columns import row_names
-from seedbed.core.data.dataset import Dataset, Table
+from seedbed.core.data.dataset import OWN, Dataset, Table
 from seedbed.core.data.inference.facts import ColumnFacts, measure_columns
 from seedbed.core.data.inference.infer import Reading, check_names, infer, merged
 from seedbed.core.data.inference.made import Notes, Plan
@@ -104,8 +104,8 @@ def _columns(
     parts = reading.schema.inputs if plan.modality == "text" and "text" in plan.made else ()
     for name in rows.column_names:
         if name not in plan.used or name in parts:
-            columns[f"column:{name}"] = table.column(name)
-            features[f"column:{name}"] = given[name]
+            columns[f"{OWN}{name}"] = table.column(name)
+            features[f"{OWN}{name}"] = given[name]
     made = pa.table(columns)
     missing = datasets.Features.from_arrow_schema(made.select([n for n in columns if n not in features]).schema)
     ordered = datasets.Features({name: {**features, **missing}[name] for name in columns})

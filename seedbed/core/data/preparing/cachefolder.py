@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -40,12 +40,12 @@ def filling(folder: Path, needed: int, what: str, opens: Callable[[Path], object
     """
     cache = folder.parent
     try:
-        _make_room(cache, needed, what)
+        make_room(cache, needed, what)
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache) as outer:
             partial = Path(outer) / folder.name
             partial.mkdir()
             yield partial
-            _put_in_place(partial, folder, opens)
+            put_in_place(partial, folder, opens)
     except OSError as error:
         raise DataError(f"The cache {cache} cannot be written to ({error}); set SEEDBED_HOME.") from error
 
@@ -95,12 +95,13 @@ class ArrayFile:
         np.lib.format.write_array_header_1_0(self._file, facts)
 
 
-def _make_room(cache: Path, needed: int, what: str) -> None:
+def make_room(cache: Path, needed: int, what: str) -> None:
     """Make the cache folder, clear what runs killed a day ago left in it, and see that there is space."""
     cache.mkdir(parents=True, exist_ok=True)
     for left in cache.glob(".partial-*"):
-        if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(OSError):  # another process was quicker
+            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
     free = shutil.disk_usage(cache).free
     if free < needed * 1.02 + 2**20:
         raise DataError(
@@ -109,7 +110,8 @@ def _make_room(cache: Path, needed: int, what: str) -> None:
         )
 
 
-def _put_in_place(partial: Path, folder: Path, opens: Callable[[Path], object]) -> None:
+def put_in_place(partial: Path, folder: Path, opens: Callable[[Path], object]) -> None:
+    """Give a filled folder its name, unless another process was first; an older one that is damaged makes way."""
     try:
         partial.rename(folder)
     except OSError:

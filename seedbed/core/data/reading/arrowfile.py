@@ -9,9 +9,7 @@ killed run leaves nothing half-done that could be taken for whole.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from seedbed.core.data.preparing.cachefolder import make_room, put_in_place
 from seedbed.core.data.profile import Finding
 from seedbed.core.errors import DataError
 
@@ -31,8 +30,6 @@ VERSION = 1  # raise it when equal input would be stored in another form
 BATCH_BYTES = 8 * 2**20
 """About how much a batch should hold: large enough to be quick, small enough that a few fit anywhere."""
 MOST_COLUMNS = 10_000
-
-_STALE_SECONDS = 86_400
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +99,7 @@ def store(cache: Path, key: str, fill: Callable[[Sink], None], *, needed_bytes: 
     with suppress(DataError):  # missing or damaged: made below
         return _open(folder)
     try:
-        _make_room(folder.parent, needed_bytes)
+        make_room(folder.parent, needed_bytes, "The rows")
         outer = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder.parent, ignore_cleanup_errors=True)
     except OSError as error:
         raise DataError(f"The cache {cache} cannot be written to ({error}); set SEEDBED_HOME.") from error
@@ -118,7 +115,7 @@ def store(cache: Path, key: str, fill: Callable[[Sink], None], *, needed_bytes: 
         try:
             facts = _Facts(rows=sink.rows, findings=tuple(sink.findings))
             (partial / "rows.json").write_bytes(msgspec.json.encode(facts))
-            _put_in_place(partial, folder)
+            put_in_place(partial, folder, _open)
         except OSError as error:
             raise DataError(f"The cache {cache} cannot be written to ({error}); set SEEDBED_HOME.") from error
     return _open(folder)
@@ -234,29 +231,3 @@ def _open(folder: Path) -> Stored:
     if len(rows) != facts.rows:
         raise DataError(f"{folder} is damaged; delete it and read the data again.")
     return Stored(rows=rows, findings=facts.findings)
-
-
-def _make_room(tables: Path, needed: int) -> None:
-    """Make the folder, clear what runs killed a day ago left in it, and see that there is space."""
-    tables.mkdir(parents=True, exist_ok=True)
-    for left in tables.glob(".partial-*"):
-        with suppress(OSError):  # another process was quicker
-            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
-    free = shutil.disk_usage(tables).free
-    if free < needed * 1.1 + 2**20:
-        raise DataError(
-            f"The rows take about {needed / 2**30:.2f} GiB; {tables} has {free / 2**30:.2f} GiB left. "
-            "Free some space or set SEEDBED_HOME to a folder on another disk."
-        )
-
-
-def _put_in_place(partial: Path, folder: Path) -> None:
-    try:
-        partial.rename(folder)
-    except OSError:
-        try:
-            _open(folder)  # another process was first
-        except DataError:
-            shutil.rmtree(folder)  # or an older run left it damaged
-            partial.rename(folder)
