@@ -213,7 +213,7 @@ def go_on(dataset: Dataset, policy: Policy, cache: Path) -> None:
         prepared = intake.prepare(dataset)
         checked = intake.check(dataset, prepared)
         splits = intake.split(dataset, checked)
-        profile = intake.describe(dataset, prepared, splits)
+        profile = intake.describe(dataset, prepared, checked, splits)
     except (DataError, UsageError) as error:
         check_sentence(error)
         return
