@@ -60,10 +60,6 @@ class Owner:
 class Reader(Protocol):
     """Turns an address into a dataset."""
 
-    def recognises(self, path: Path) -> bool:
-        """Whether this folder is of the reader's form; asked of readers with `folders=True` only. Cheap."""
-        ...
-
     def read(self, source: str, context: ReadContext) -> Table | Dataset:
         """Read what lies at the address; raises DataError with what was expected.
 
@@ -71,6 +67,14 @@ class Reader(Protocol):
         choice, as a folder of class folders. What may not fit into memory is converted into a file in
         `context.cache` and memory-mapped.
         """
+        ...
+
+
+class FolderReader(Reader, Protocol):
+    """A reader whose spec says `folders=True`."""
+
+    def recognises(self, path: Path) -> bool:
+        """Whether this folder is of the reader's form. Cheap."""
         ...
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import time
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from importlib.metadata import distributions
 from itertools import count
 from pathlib import Path
 
+from seedbed.core.data.dataset import short_name
 from seedbed.core.data.profile import Finding, Profile
 from seedbed.core.errors import DataError, UsageError
 from seedbed.core.search.journal import writer
@@ -72,7 +72,7 @@ def choose_folder(out: str | Path | None, name: str) -> Path:
     """Return the folder for a run: the one given, or the first free `runs/NAME-N`."""
     if out is not None:
         return Path(out).expanduser()
-    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    stem = short_name(name, "run")
     return next(path for n in count(1) if not (path := Path("runs") / f"{stem}-{n}").exists())
 
 

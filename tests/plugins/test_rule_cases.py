@@ -80,7 +80,7 @@ def test_a_finding_carries_the_name_of_its_rule():
 def test_overfitting_shows_its_numbers_and_names_the_switches_that_are_off():
     found = ask("overfitting", OVERFITTED)
     assert found.evidence == (
-        "from epoch 3 to 5 the training loss fell from 0.5 to 0.1 while the validation loss rose from 0.9 to 1.3"
+        "from epoch 3 to 5 the training loss fell from 0.5 to 0.1 while the validation loss rose from 0.9 to 1.3."
     )
     assert "augmenter.cutout or regularizer.dropout" in found.remedy
     assert "augmenter.flip" not in found.remedy

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seedbed.core.data.parts import PARTS
+
 if TYPE_CHECKING:
     import datasets
     import pyarrow as pa
 
     from seedbed.core.data.dataset import Dataset, Part
 
-PARTS = ("train", "valid", "test")
-"""The parts, in the order of their codes from 1."""
-
 Origin = bytes | str
 """An encoded image: the bytes themselves, or the path of the file that holds them."""
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+"""By which files are taken for images."""
 
 
 def image_rows(images: Sequence[Origin], targets: Sequence[str], parts: Sequence[Part]) -> datasets.Dataset:

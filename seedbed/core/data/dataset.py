@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 Part = Literal["train", "valid", "test", ""]
 """The part of the data a row was given to by its owner; empty where that is left to the engine."""
+
+
+def short_name(name: str, otherwise: str) -> str:
+    """Return a name for data that is fit for a folder's."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:40] or otherwise
 
 
 OWN = "column:"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from seedbed.core.task import Modality, TaskKind
+
+NestedLayout = Literal["channels", "steps_first"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,7 +16,8 @@ class Schema:
 
     `inputs` are the columns a model sees, `target` the one it learns, `part` says which rows are for
     training, validation and test, rows with equal `group` stay on one side of every split, and `order`
-    sorts rows in time, so that what comes later is validated on. `kind` is the kind of task.
+    sorts rows in time, so that what comes later is validated on. `kind` is the kind of task. `layout` says
+    of inputs that are lists of lists which of the two are the channels, as few rows do not show it.
     """
 
     modality: Modality | None = None
@@ -23,6 +27,7 @@ class Schema:
     part: str = ""
     group: str = ""
     order: str = ""
+    layout: NestedLayout | Literal[""] = ""
 
     def over(self, other: Schema) -> Schema:
         """Return this schema with what it leaves open taken from another."""

@@ -9,11 +9,11 @@ import numpy as np
 
 from seedbed import Finding, NoOptions, Repair
 from seedbed.core.data.checking.duplicates import Copies, find_copies
-from seedbed.core.data.columns import PARTS, row_names
+from seedbed.core.data.columns import row_names
+from seedbed.core.data.parts import PARTS, TEST, TRAIN, VALID
 from seedbed.core.data.profile import MOST_NAMED
 from seedbed.core.protocols import Check, CheckInput
 
-_TRAIN, _VALID, _TEST = 1, 2, 3
 _SHOWN = 4
 
 
@@ -25,7 +25,7 @@ def duplicates(options: NoOptions) -> Check:
 def _find_duplicates(given: CheckInput) -> Iterator[Finding | Repair]:
     copies = find_copies(given.dataset, given.prepared)
     yield from _copies(given, copies)
-    for part in (_VALID, _TEST):
+    for part in (VALID, TEST):
         yield from _across(given, copies, part)
     yield from _contradictions(given, copies)
     if copies.note:
@@ -95,12 +95,12 @@ def _crossing(given: CheckInput, sets: _Sets) -> int:
 def _across(given: CheckInput, copies: Copies, part: int) -> Iterator[Repair]:
     """Yield the rows of training that a given part has too."""
     held = np.unique(copies.likely[(given.parts == part) & (copies.likely >= 0)])
-    known = np.isin(copies.likely, held) & (given.parts <= _TRAIN) & (copies.likely >= 0)
+    known = np.isin(copies.likely, held) & (given.parts <= TRAIN) & (copies.likely >= 0)
     rows = np.flatnonzero(known)
     if not len(rows):
         return
     leaked = (given.parts == part) & np.isin(copies.likely, copies.likely[rows])
-    is_valid = part == _VALID
+    is_valid = part == VALID
     name = "validation" if is_valid else PARTS[part - 1]
     yield Repair(
         finding=Finding(

@@ -37,10 +37,6 @@ def build(options: NoOptions) -> Delimited:
 class Delimited:
     """Reads a file of delimited cells; empty cells are null, columns of numbers become numbers."""
 
-    def recognises(self, path: Path) -> bool:
-        """Files are found by their suffixes."""
-        return False
-
     def read(self, source: str, context: ReadContext) -> Table:
         """Convert the file into memory-mapped rows, or open what an earlier call left in the cache.
 

@@ -25,10 +25,6 @@ def build(options: NoOptions) -> Demo:
 class Demo:
     """Reads `demo:NAME`."""
 
-    def recognises(self, path: Path) -> bool:
-        """Demo data lies in no folder of the user's."""
-        return False
-
     def read(self, source: str, context: ReadContext) -> Dataset:
         """Return the data set of this name.
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from seedbed.core.data.dataset import ReadContext, Table
+from seedbed.core.data.dataset import ReadContext, Table, short_name
 from seedbed.core.data.reading.arrowfile import Sink, file_stamp, fingerprint, store
-from seedbed.plugins.readers.folders import short_name
 
 
 def file_table(
@@ -26,7 +25,7 @@ def file_table(
     return Table(
         rows=stored.rows,
         source=source,
-        name=short_name(Path(path.stem), "table"),
+        name=short_name(path.stem, "table"),
         folder=path.resolve().parent,
         findings=stored.findings,
     )

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from seedbed.core.data.dataset import Part
-from seedbed.core.data.reading.inputs import SUFFIXES
+from seedbed.core.data.columns import SUFFIXES
+from seedbed.core.data.parts import PART_NAMES
 from seedbed.core.errors import DataError
-
-PARTS: dict[str, Part] = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "validation": "valid",
-    "val": "valid",
-    "dev": "valid",
-    "test": "test",
-    "testing": "test",
-}
 
 _SYSTEM_FILES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "icon\r"})
 _MOST_IN_A_SENTENCE = 5
@@ -75,7 +63,7 @@ def unwrap(root: Path) -> Path:
     """Step into a lone folder of folders, as archives leave them: photos/photos/cat/1.jpg."""
     for _ in range(_MOST_WRAPPINGS):
         folders, files = list_folder(str(root))
-        if len(folders) != 1 or any(map(is_image, files)) or folders[0].lower() in PARTS:
+        if len(folders) != 1 or any(map(is_image, files)) or folders[0].lower() in PART_NAMES:
             break
         inner, images = list_folder(str(root / folders[0]))
         if not inner or any(map(is_image, images)):
@@ -103,11 +91,6 @@ def not_listed(error: OSError, source: str) -> str:
     """Return the sentence for a folder that cannot be listed, by its own name."""
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else source
     return f"{shown(where)} cannot be read: {error.strerror or error}. Check its permissions, or take it out."
-
-
-def short_name(path: Path, otherwise: str) -> str:
-    """Return a name for the data at a path that is fit for a folder's."""
-    return re.sub(r"[^\w.-]+", "-", path.name).strip("-.")[:40] or otherwise
 
 
 def listed(names: list[str]) -> str:

@@ -56,10 +56,6 @@ class Address:
 class Hub:
     """Reads `hub:owner/name`, `hub:owner/name:config` and `hub:owner/name@revision`."""
 
-    def recognises(self, path: Path) -> bool:
-        """What is on the hub lies in no folder of the user's."""
-        return False
-
     def read(self, source: str, context: ReadContext) -> Table:
         """Load the data set; without a network, what an earlier load left in the cache, or a refusal at once.
 

@@ -8,19 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seedbed import Dataset, Finding, NoOptions
-from seedbed.core.data.columns import image_rows
-from seedbed.core.data.dataset import Part, ReadContext
+from seedbed.core.data.columns import SUFFIXES, image_rows
+from seedbed.core.data.dataset import Part, ReadContext, short_name
+from seedbed.core.data.parts import PART_NAMES
 from seedbed.core.data.profile import MOST_NAMED
-from seedbed.core.data.reading.inputs import SUFFIXES
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers.folders import (
-    PARTS,
     is_image,
     list_folder,
     listed,
     not_listed,
     require_text,
-    short_name,
     shown,
     some,
     unwrap,
@@ -84,7 +82,7 @@ class ImageFolder:
             rows=image_rows(found.images, found.targets, found.parts),
             modality="image",
             source=source,
-            name=short_name(Path(source).resolve(), "images"),
+            name=short_name(Path(source).resolve().name, "images"),
             findings=tuple(_findings(found)),
         )
 
@@ -93,12 +91,12 @@ def _scan_root(root: Path, found: _Found) -> None:
     folders, files = list_folder(str(root))
     found.outside += [name for name in files if is_image(name)]
     parted = [name for name in folders if _is_part(root / name)]
-    has_training = any(PARTS[name.lower()] == "train" for name in parted)
+    has_training = any(PART_NAMES[name.lower()] == "train" for name in parted)
     for name in parted:
         classes, loose = list_folder(str(root / name))
         found.outside += [f"{name}/{each}" for each in loose if is_image(each)]
         for each in classes:
-            _scan_class(root, f"{name}/{each}", PARTS[name.lower()], found)
+            _scan_class(root, f"{name}/{each}", PART_NAMES[name.lower()], found)
     for name in folders:
         if name in parted:
             continue
@@ -126,7 +124,7 @@ def _scan_class(root: Path, folder: str, part: Part, found: _Found) -> None:
 
 def _is_part(folder: Path) -> bool:
     """Whether a folder is a part: by its name, and by holding folders, so that `train` may be a class."""
-    return folder.name.lower() in PARTS and bool(list_folder(str(folder))[0])
+    return folder.name.lower() in PART_NAMES and bool(list_folder(str(folder))[0])
 
 
 def _findings(found: _Found) -> Iterator[Finding]:

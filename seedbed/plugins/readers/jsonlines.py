@@ -44,10 +44,6 @@ class JsonLines:
     Of equal keys in an object the last counts, as in other readers of JSON.
     """
 
-    def recognises(self, path: Path) -> bool:
-        """Files are found by their suffixes."""
-        return False
-
     def read(self, source: str, context: ReadContext) -> Table:
         """Convert the file into memory-mapped rows, or open what an earlier call left in the cache.
 

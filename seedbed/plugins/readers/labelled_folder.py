@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedbed import Finding, NoOptions
-from seedbed.core.data.dataset import Part, ReadContext, Table
+from seedbed.core.data.dataset import Part, ReadContext, Table, short_name
 from seedbed.core.data.profile import MOST_NAMED
-from seedbed.core.data.reading.arrowfile import fingerprint, scan
+from seedbed.core.data.reading.arrowfile import fingerprint
+from seedbed.core.data.reading.arrowforms import scan
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
-from seedbed.plugins.readers.folders import is_image, listed, not_listed, short_name, some, walk
+from seedbed.plugins.readers.folders import is_image, listed, not_listed, some, walk
 from seedbed.plugins.readers.forms import Form, form_of
 from seedbed.plugins.readers.pathmatch import Match, Names
 from seedbed.plugins.readers.tables import chosen, read_parts, with_column
@@ -61,7 +62,7 @@ class LabelledFolder:
             raise DataError(f"{source} holds no table that names its images. {EXPECTED}")
         files, notes = chosen([table for table, _ in form.matches], source)
         match = next(match for table, match in form.matches if table == files[0])
-        table = read_parts(files, source, short_name(Path(source).resolve(), "images"), context)
+        table = read_parts(files, source, short_name(Path(source).resolve().name, "images"), context)
         if match.column not in table.rows.column_names:
             raise DataError(f"{source}: the column {match.column!r}, which names the images, is not in all tables.")
         tally = _Tally()
@@ -80,9 +81,9 @@ def _paths(table: Table, match: Match, images: list[str], alone: Part, tally: _T
 
     names, part_column, first = Names(images, match.way), table.schema.part, 0
     columns = [match.column, part_column] if part_column else [match.column]
-    for batch in scan(table.rows, columns):
-        cells = batch.column(match.column).cast(pa.string()).to_pylist()
-        parts = batch.column(part_column).to_pylist() if part_column else [alone] * len(cells)
+    for named, *given in scan(table.rows, columns):
+        cells = named.cast(pa.string()).to_pylist()
+        parts = given[0].to_pylist() if given else [alone] * len(cells)
         paths = []
         for row, (cell, part) in enumerate(zip(cells, parts, strict=True), start=first):
             path = names.find(cell or "", part)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import lzma
 import math
-import re
 import struct
 import tokenize
 import zipfile
@@ -18,7 +17,7 @@ from typing import IO
 import numpy as np
 
 from seedbed import NoOptions
-from seedbed.core.data.dataset import ReadContext, Table
+from seedbed.core.data.dataset import ReadContext, Table, short_name
 from seedbed.core.data.reading.arrayforms import MOST_ROW_BYTES, rows_at_once
 from seedbed.core.data.reading.arrayroles import Shape, roles_of
 from seedbed.core.data.reading.arrayrows import array_batches, array_schema
@@ -99,10 +98,6 @@ class Member:
 class Npz:
     """Reads `x` and `y`, or `x_train`, `y_train`, `x_test`, `y_test`, from an archive of `numpy.savez`."""
 
-    def recognises(self, path: Path) -> bool:
-        """An archive is a file, found by its suffix."""
-        return False
-
     def read(self, source: str, context: ReadContext) -> Table:
         """Convert the arrays into rows, once; nothing is unpickled, and what is large passes in blocks.
 
@@ -125,7 +120,7 @@ class Npz:
             return Table(
                 rows=stored.rows,
                 source=source,
-                name=re.sub(r"[^\w.-]+", "-", path.stem).strip("-.")[:40] or "arrays",
+                name=short_name(path.stem, "arrays"),
                 schema=array_schema(roles, stored.rows),
                 findings=stored.findings,
             )

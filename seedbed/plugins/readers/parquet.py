@@ -39,10 +39,6 @@ def build(options: NoOptions) -> Parquet:
 class Parquet:
     """Reads a Parquet file; nested columns, dates and encoded images are kept as they are."""
 
-    def recognises(self, path: Path) -> bool:
-        """Files are found by their suffixes."""
-        return False
-
     def read(self, source: str, context: ReadContext) -> Table:
         """Convert the file into memory-mapped rows, or open what an earlier call left in the cache.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seedbed.core.data.dataset import Part
-from seedbed.plugins.readers.folders import PARTS
+from seedbed.core.data.parts import PART_NAMES
 
 Way = Literal["path", "name", "path without suffix", "name without suffix"]
 WAYS: tuple[Way, ...] = ("path", "name", "path without suffix", "name without suffix")
@@ -63,7 +63,7 @@ def best_match(columns: Mapping[str, Sequence[str]], images: Sequence[str], part
 def says_part(folder: str) -> Part:
     """Return the part that a folder's name begins or ends with: of test, test_images and images-test the test part."""
     words = folder.lower().replace("-", "_").split("_")
-    return PARTS.get(words[0]) or PARTS.get(words[-1]) or ""
+    return PART_NAMES.get(words[0]) or PART_NAMES.get(words[-1]) or ""
 
 
 def _key(path: str, way: Way) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from seedbed import NoOptions
-from seedbed.core.data.dataset import ReadContext, Table
+from seedbed.core.data.dataset import ReadContext, Table, short_name
 from seedbed.core.errors import DataError
-from seedbed.plugins.readers.folders import not_listed, short_name
+from seedbed.plugins.readers.folders import not_listed
 from seedbed.plugins.readers.forms import form_of
 from seedbed.plugins.readers.tables import chosen, read_parts
 
@@ -40,7 +40,7 @@ class TableFolder:
                 f"{source} holds no tables; expected are train.csv, and valid.csv and test.csv if you like."
             )
         files, notes = chosen(form.tables, source)
-        table = read_parts(files, source, short_name(Path(source).resolve(), "tables"), context)
+        table = read_parts(files, source, short_name(Path(source).resolve().name, "tables"), context)
         return Table(
             rows=table.rows,
             source=source,

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from seedbed import Finding
 from seedbed.core.data.dataset import Part, ReadContext, Table
+from seedbed.core.data.parts import PART_NAMES
 from seedbed.core.data.reading.arrowfile import file_stamp, fingerprint, unique_names
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
 from seedbed.plugins.readers import delimited, jsonlines, parquet
-from seedbed.plugins.readers.folders import PARTS, list_folder, listed, some
+from seedbed.plugins.readers.folders import list_folder, listed, some
 
 if TYPE_CHECKING:
     import datasets
@@ -26,7 +27,7 @@ JSON = (".jsonl", ".ndjson", ".json")
 
 _ONLY_AS_PARTS = (".txt", ".json")  # in a folder these are as often notes and settings
 _NAME = re.compile(
-    rf"(?:(?P<stem>.+)[_.-])?(?P<part>{'|'.join(PARTS)})(?:[_.-]?(?:labels?|data|set))?(?P<shard>-\d+-of-\d+)?",
+    rf"(?:(?P<stem>.+)[_.-])?(?P<part>{'|'.join(PART_NAMES)})(?:[_.-]?(?:labels?|data|set))?(?P<shard>-\d+-of-\d+)?",
     re.IGNORECASE,
 )
 _ID = re.compile(r"(?i)(|.*[_ -])(id|idx|index|uid|uuid|key)|column_1|unnamed: 0")
@@ -52,7 +53,7 @@ def tables_in(folder: Path) -> list[TableFile]:
             continue
         said = _NAME.fullmatch(name[: -len(suffix)])
         if said is not None:
-            part, stem = PARTS[said["part"].lower()], said["stem"] or ""
+            part, stem = PART_NAMES[said["part"].lower()], said["stem"] or ""
             found.append(TableFile(path=folder / name, part=part, stem=stem, is_shard=bool(said["shard"])))
         elif suffix not in _ONLY_AS_PARTS:
             found.append(TableFile(path=folder / name))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seedbed import Finding, NoOptions
-from seedbed.core.data.dataset import Part, ReadContext, Table
+from seedbed.core.data.dataset import Part, ReadContext, Table, short_name
 from seedbed.core.data.profile import MOST_NAMED
 from seedbed.core.data.reading.arrowfile import BATCH_BYTES, Sink, file_stamp, fingerprint, store
 from seedbed.core.data.schema import Schema
@@ -34,10 +34,6 @@ def build(options: NoOptions) -> Ucr:
 
 class Ucr:
     """Reads `NAME.ts`, and with `NAME_TRAIN.ts` also `NAME_TEST.ts` beside it."""
-
-    def recognises(self, path: Path) -> bool:
-        """Such data is a file, found by its suffix."""
-        return False
 
     def read(self, source: str, context: ReadContext) -> Table:
         """Convert the rows, once; lines that cannot be read are left out and told.
@@ -64,7 +60,7 @@ class Ucr:
         return Table(
             rows=stored.rows,
             source=source,
-            name=re.sub(r"[^\w.-]+", "-", path.stem).strip("-.")[:40] or "series",
+            name=short_name(path.stem, "series"),
             schema=Schema(
                 modality="series",
                 kind="regression" if header.target == "value" else "classification" if is_named else None,

@@ -31,7 +31,7 @@ def overfitting(options: OverfittingOptions) -> Rule:
             evidence=(
                 f"from epoch {trial.curve[at].epoch:.3g} to {trial.curve[last].epoch:.3g} the training loss "
                 f"fell from {train_then:.3g} to {train_now:.3g} while the validation loss rose from "
-                f"{valid_then:.3g} to {valid_now:.3g}"
+                f"{valid_then:.3g} to {valid_now:.3g}."
             ),
             remedy=_against_overfitting(trial),
         )
@@ -57,7 +57,7 @@ def not_learning(options: NotLearningOptions) -> Rule:
             severity="warning",
             evidence=(
                 f"in {trial.curve[-1].epoch:.3g} epochs the loss went from {losses[0]:.3g} to "
-                f"{min(losses):.3g} at best, the score stayed between {min(scores):.3g} and {max(scores):.3g}"
+                f"{min(losses):.3g} at best, the score stayed between {min(scores):.3g} and {max(scores):.3g}."
             ),
             remedy=(
                 f"Try {_learning_rate(trial)} ten times higher, then ten times lower; if neither learns, "
@@ -90,7 +90,7 @@ def not_converged(options: NotConvergedOptions) -> Rule:
             severity="info",
             evidence=(
                 f"the score went from {before[-1].score:.3g} at {before[-1].progress:.0%} of the planned "
-                f"work to {end.score:.3g} at its end, after {end.epoch:.3g} epochs"
+                f"work to {end.score:.3g} at its end, after {end.epoch:.3g} epochs."
             ),
             remedy="Give it more time: a longer --time, or a smaller architecture that does more epochs.",
         )
@@ -116,7 +116,7 @@ def unstable(options: UnstableOptions) -> Rule:
             severity="warning",
             evidence=(
                 f"the loss jumped up {len(jumps)} times, most at epoch {trial.curve[look].epoch:.3g}: "
-                f"from {before:.3g} to {after:.3g}"
+                f"from {before:.3g} to {after:.3g}."
             ),
             remedy=f"Try {_learning_rate(trial)} three times lower, or a schedule with a longer warm-up.",
             count=len(jumps),

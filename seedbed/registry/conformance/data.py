@@ -16,7 +16,7 @@ from seedbed.core.data.features import Features
 from seedbed.core.data.profile import Finding
 from seedbed.core.data.repair import Repair, repaired
 from seedbed.core.errors import DataError, UnknownName
-from seedbed.core.protocols import Check, CheckInput, Metric, Reader
+from seedbed.core.protocols import Check, CheckInput, FolderReader, Metric, Reader
 from seedbed.core.specs import CheckSpec, MetricSpec, ReaderSpec, Severity
 from seedbed.registry.conformance.base import SpecContract
 from seedbed.registry.conformance.pictures import prepare_pictures, write_pictures
@@ -83,7 +83,7 @@ class ReaderContract(SpecContract):
 
     def test_it_recognises_its_own_folders(self, spec: ReaderSpec, tmp_path: Path) -> None:
         if spec.folders:
-            reader, empty = self.build(spec), tmp_path / "empty"
+            reader, empty = cast(FolderReader, self.build(spec)), tmp_path / "empty"
             empty.mkdir()
             assert reader.recognises(Path(self.source(spec, tmp_path)))
             assert not reader.recognises(empty), "nothing is there to be recognised"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from seedbed.core.data.checking.same_picture import LUMINANCE, same_pixels
+from seedbed.core.data.checking.same_picture import LUMINANCE, judged, same_pixels
 
 MOST_CROPPED = 0.15  # of a side
 
@@ -23,13 +23,7 @@ def same_but_cropped(images: np.ndarray, pairs: np.ndarray, *, mirrored: bool = 
     squares (Lucas & Kanade 1981), the second image is brought over the first, and what both show has to be the same.
     With `mirrored`, the second of a pair is looked at from behind.
     """
-    step = max(_CHUNK_BYTES // max(int(np.prod(images.shape[1:])), 1), 1)
-    found = []
-    for start in range(0, len(pairs), step):
-        some = pairs[start : start + step]
-        one, other = (images[some[:, side]].astype(np.float32) for side in (0, 1))
-        found.append(_same(one, other[:, :, ::-1] if mirrored else other))
-    return np.concatenate(found) if found else np.zeros(0, dtype=bool)
+    return judged(images, pairs, _same, mirrored=mirrored, chunk_bytes=_CHUNK_BYTES)
 
 
 def _same(one: np.ndarray, other: np.ndarray) -> np.ndarray:

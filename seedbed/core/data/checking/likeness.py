@@ -122,13 +122,13 @@ def group_rows(count: int, sure: np.ndarray, likely: np.ndarray, *, largest: int
     ends have nothing in common: where more than `largest` different pictures would become one group, a link counts
     only if a third picture is linked to both of its ends, as it is among the copies of one picture.
     """
-    sets = _components(count, sure)
+    sets = linked(count, sure)
     links = np.unique(np.sort(sets[likely], axis=1), axis=0).reshape(-1, 2)
     links = links[links[:, 0] != links[:, 1]]
-    sizes = np.bincount(_components(count, links)[np.unique(sets)], minlength=count)
-    in_chain = sizes[_components(count, links)[links[:, 0]]] > largest
+    sizes = np.bincount(linked(count, links)[np.unique(sets)], minlength=count)
+    in_chain = sizes[linked(count, links)[links[:, 0]]] > largest
     links = np.concatenate([links[~in_chain], _supported(count, links[in_chain])])
-    groups = _components(count, links)[sets]
+    groups = linked(count, links)[sets]
     _, first, inverse, members = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     order = np.argsort(np.where(members > 1, first, count), kind="stable")
     numbers = np.empty(len(order), dtype=np.int64)
@@ -206,7 +206,7 @@ def _with_first(digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return head[~starts], order[~starts]
 
 
-def _components(count: int, pairs: np.ndarray) -> np.ndarray:
+def linked(count: int, pairs: np.ndarray) -> np.ndarray:
     """Return for every row the lowest row that links lead to."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -38,12 +39,24 @@ def same_picture(images: np.ndarray, pairs: np.ndarray, *, mirrored: bool = Fals
     smileys or two shirts with other prints differ in one place alone. Pictures without contrast are never the same.
     With `mirrored`, the second of a pair is looked at from behind.
     """
-    step = max(_CHUNK_BYTES // max(int(np.prod(images.shape[1:])), 1), 1)
+    return judged(images, pairs, same_pixels, mirrored=mirrored, chunk_bytes=_CHUNK_BYTES)
+
+
+def judged(
+    images: np.ndarray,
+    pairs: np.ndarray,
+    judge: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    *,
+    mirrored: bool,
+    chunk_bytes: int,
+) -> np.ndarray:
+    """Return what `judge` says, (M,), of pairs (M, 2) of images: floats (n, H, W, C), some of them at a time."""
+    step = max(chunk_bytes // max(int(np.prod(images.shape[1:])), 1), 1)
     found = []
     for start in range(0, len(pairs), step):
         some = pairs[start : start + step]
         one, other = (images[some[:, side]].astype(np.float32) for side in (0, 1))
-        found.append(same_pixels(one, other[:, :, ::-1] if mirrored else other))
+        found.append(judge(one, other[:, :, ::-1] if mirrored else other))
     return np.concatenate(found) if found else np.zeros(0, dtype=bool)
 
 

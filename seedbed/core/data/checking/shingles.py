@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seedbed.core.data.checking.likeness import linked
 from seedbed.core.data.checking.text_likeness import batches, byte_lengths, column_bytes, equal_rows, mix, normalise
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def near_duplicate_texts(
     signatures, counts = _sign(read(np.arange(len(rows))), len(rows), seed)
     found = np.zeros((0, 2), dtype=np.int64)
     for some in _portions(_meetings(signatures, np.flatnonzero(counts >= _LEAST_SHINGLES)), counts):
-        linked = _linked(len(rows), found)
-        some = some[linked[some[:, 0]] != linked[some[:, 1]]]  # of a group, each new member is compared once
+        group = linked(len(rows), found)
+        some = some[group[some[:, 0]] != group[some[:, 1]]]  # of a group, each new member is compared once
         alike = (signatures[some[:, 0]] == signatures[some[:, 1]]).mean(axis=1) >= _LEAST_ESTIMATE
         some = some[alike]
         wanted, places = np.unique(some, return_inverse=True)
@@ -131,15 +132,6 @@ def _portions(pairs: np.ndarray, counts: np.ndarray) -> Iterator[np.ndarray]:
     """Split pairs so that the texts of each part have a bounded number of shingles."""
     work = np.cumsum(counts[pairs].sum(axis=1)) // _SHINGLES_AT_ONCE
     yield from np.split(pairs, np.flatnonzero(np.diff(work)) + 1)
-
-
-def _linked(count: int, pairs: np.ndarray) -> np.ndarray:
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    links = coo_matrix((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    labels: np.ndarray = connected_components(links, directed=False)[1]
-    return labels
 
 
 def _jaccard(hashes: np.ndarray, lengths: np.ndarray, pairs: np.ndarray) -> np.ndarray:

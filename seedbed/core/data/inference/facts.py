@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seedbed.core.data.columns import SUFFIXES
 from seedbed.core.data.inference import cells
 from seedbed.core.data.reading.arrowforms import Form, form_of, plain, scan, without_empty
 from seedbed.core.errors import DataError
@@ -266,8 +267,6 @@ def _looks(rows: datasets.Dataset, names: list[str], folder: Path) -> dict[str, 
 
 def look(texts: list[str], lengths: list[int], folder: Path) -> Looks:
     """Say what cells look like; `lengths` are theirs in characters before they were cut to 4,000."""
-    from seedbed.core.data.reading.inputs import SUFFIXES  # which reads tables itself: a circle at the top of the file
-
     total = max(len(texts), 1)
     images = [text for text in texts if cells.is_image_name(text, SUFFIXES)]
     looked_up = images[:: max(len(images) // _FILES, 1)]

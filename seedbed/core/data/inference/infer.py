@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from seedbed.core.data.inference.evidence import MOST_SHOWN, input_findings, no_input, no_target, part_finding
 from seedbed.core.data.inference.facts import ColumnFacts
 from seedbed.core.data.inference.kinds import kind_of
-from seedbed.core.data.inference.modality import Inputs, Layout, as_asked, readings, readings_as
+from seedbed.core.data.inference.modality import NESTED, Inputs, Layout, as_asked, readings, readings_as
 from seedbed.core.data.inference.roles import (
     Choice,
     could_be_target,
@@ -51,9 +51,9 @@ def merged(wanted: Schema, known: Schema) -> Schema:
     if known.target in wanted.inputs:
         known = replace(known, target="", kind=None)
     if wanted.modality not in (None, known.modality):
-        known = replace(known, inputs=())
+        known = replace(known, inputs=(), layout="")
     if wanted.inputs and wanted.inputs != known.inputs:
-        known = replace(known, modality=None)
+        known = replace(known, modality=None, layout="")
     return wanted.over(known)
 
 
@@ -105,6 +105,7 @@ def infer(facts: Facts, wanted: Schema, source: str, *, need_target: bool) -> Re
         wanted,
         modality=inputs.modality,
         inputs=inputs.columns,
+        layout=inputs.layout if inputs.layout in NESTED else "",
         part=part,
         group=wanted.group if need_target else "",
         order=wanted.order if need_target else "",
@@ -150,6 +151,8 @@ def _inputs(free: Sequence[ColumnFacts], facts: Facts, wanted: Schema, source: s
             f"Column `{found[0].columns[0]}` of {source} names image files, such as {lost.examples[0]!r}, but none of "
             "them is there. Expected are paths seen from the folder of the table, or whole ones."
         )
+    if wanted.layout and found[0].layout in NESTED:
+        found[0] = replace(found[0], layout=wanted.layout)
     return found[0], found[1:]
 
 

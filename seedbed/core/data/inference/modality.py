@@ -10,12 +10,16 @@ from typing import Literal
 
 from seedbed.core.data.inference.facts import SAMPLE, ColumnFacts
 from seedbed.core.data.inference.roles import is_id
+from seedbed.core.data.schema import NestedLayout
 from seedbed.core.errors import DataError
 from seedbed.core.task import Modality
 
 Layout = Literal["image", "text", "lists", "channels", "steps_first", "cells", "wide"]
 """How the input lies in its columns. Of series: a list in each column is a channel (`lists`), one column holds lists
 of channels or of steps (`channels`, `steps_first`) or text to be parsed (`cells`), each column is a step (`wide`)."""
+
+NESTED: tuple[NestedLayout, ...] = ("channels", "steps_first")
+"""Layouts of lists of lists; which of the two it is cannot be seen in a few rows."""
 
 LEAST_STEPS = 8  # numbered columns that are taken for a series
 _MOST = 0.9  # of the cells must look alike

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from seedbed.core.data.dataset import Part
 from seedbed.core.data.inference.facts import ColumnFacts
+from seedbed.core.data.parts import PART_NAMES
 from seedbed.core.data.profile import Finding
 
 TARGETS = (
@@ -16,14 +17,6 @@ TARGETS = (
     "stars", "score", "price", "value",
 )  # fmt: skip
 """What people call the column to be learnt, the surest first."""
-
-PARTS: dict[str, Part] = {
-    "train": "train", "training": "train", "trn": "train",
-    "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "development": "valid",
-    "eval": "valid", "publictest": "valid",
-    "test": "test", "testing": "test", "tst": "test", "holdout": "test", "privatetest": "test",
-}  # fmt: skip
-"""What people call the parts; the public and private test are those of old Kaggle contests."""
 
 _PART_COLUMNS = frozenset({"split", "part", "partition", "fold", "subset", "set", "usage", "phase", "data_split"})
 _IDS = frozenset({"id", "idx", "index", "uuid", "guid", "key", "row", "no", "nr", "number", "unnamed_0", "column_1"})
@@ -123,7 +116,7 @@ def part_column(facts: Iterable[ColumnFacts]) -> str:
 def part_of(value: str) -> Part | None:
     """Return the part that a value stands for: empty for an empty one, None for one that is not understood."""
     name = re.sub(r"[\W_]+", "", value).lower()
-    return PARTS.get(name) if value.strip() else ""
+    return PART_NAMES.get(name) if value.strip() else ""
 
 
 def hints(facts: Iterable[ColumnFacts]) -> Iterator[Finding]:

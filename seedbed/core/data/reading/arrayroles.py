@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seedbed.core.data.dataset import Part
+from seedbed.core.data.parts import PART_NAMES
 from seedbed.core.data.profile import Finding
 from seedbed.core.data.reading.arraycolumns import strings_of
 from seedbed.core.errors import DataError
@@ -18,13 +19,6 @@ from seedbed.core.task import TaskKind
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-PART_NAMES: dict[str, Part] = {
-    "train": "train", "training": "train", "tr": "train",
-    "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "eval": "valid",
-    "test": "test", "testing": "test", "te": "test",
-}  # fmt: skip
-"""The names that people give to the parts of a data set."""
 
 INPUTS = ("x", "images", "image", "imgs", "img", "series", "signals", "texts", "text", "inputs", "input", "data",
           "features", "samples")  # fmt: skip
@@ -114,11 +108,6 @@ def roles_of(arrays: Mapping[str, Shape], source: str) -> Roles:
     if unused:
         told += (_info(f"Not used: {', '.join(f'`{name}`' for name in unused)} (no rows that go with `{inputs}`)."),)
     return Roles(inputs=inputs, target=target, parts=parts, classes=classes, unused=unused, findings=told)
-
-
-def part_named(name: str) -> Part | None:
-    """Return the part that a name stands for, None where it stands for none."""
-    return PART_NAMES.get(name.strip().lower())
 
 
 def _part_and_column(name: str) -> tuple[Part, str]:

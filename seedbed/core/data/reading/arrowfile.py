@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,12 +119,6 @@ def store(cache: Path, key: str, fill: Callable[[Sink], None], *, needed_bytes: 
         except OSError as error:
             raise DataError(f"The cache {cache} cannot be written to ({error}); set SEEDBED_HOME.") from error
     return _open(folder)
-
-
-def scan(rows: datasets.Dataset, columns: Sequence[str], batch_rows: int = 8192) -> Iterator[pa.RecordBatch]:
-    """Yield some columns in row order, in batches of at most `batch_rows` rows, without copying them."""
-    for table in rows.with_format("arrow", columns=list(columns)).iter(batch_rows):
-        yield from table.to_batches()  # several where it straddles chunks: putting them together would copy
 
 
 def fingerprint(*parts: object) -> str:

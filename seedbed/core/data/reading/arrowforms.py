@@ -44,9 +44,9 @@ def plain(column: pa.ChunkedArray, feature: object) -> pa.Array:
     if not isinstance(names, list):
         return array
     if pa.types.is_integer(array.type):
-        return _named(array, names)
+        return named(array, names)
     if pa.types.is_list(array.type):
-        return lists(lengths_of(array), _named(array.flatten(), names), nulls_of(array))
+        return lists(lengths_of(array), named(array.flatten(), names), nulls_of(array))
     return array
 
 
@@ -109,11 +109,12 @@ def without_empty(array: pa.Array) -> pa.Array:
     return array
 
 
-def _named(codes: pa.Array, names: list[str]) -> pa.Array:
+def named(codes: pa.Array, names: list[str]) -> pa.Array:
+    """Return class names for indices, null for what is no index of one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    # -1 is how the hub's data sets say that there is no class
+    # -1 is how `datasets` marks rows without a class
     known = pc.and_(pc.greater_equal(codes, 0), pc.less(codes, len(names)))
     return pa.array(names, pa.string()).take(pc.if_else(known, codes, pa.scalar(None, codes.type)))
 

@@ -9,11 +9,12 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from seedbed.core.data.dataset import Part, Table
+from seedbed.core.data.dataset import Part, Table, short_name
+from seedbed.core.data.parts import PART_NAMES
 from seedbed.core.data.profile import Finding
 from seedbed.core.data.reading.arraycolumns import cast_columns
-from seedbed.core.data.reading.arrayroles import PART_NAMES
 from seedbed.core.data.reading.arrowfile import fingerprint, plain_schema, unique_names
+from seedbed.core.data.reading.arrowforms import lengths_of, lists, named
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
 
@@ -63,7 +64,7 @@ def table_of_splits(splits: Mapping[str, datasets.Dataset], source: str, name: s
     return Table(
         rows=joined,
         source=source,
-        name=re.sub(r"[^\w.-]+", "-", name).strip("-.")[:40] or "rows",
+        name=short_name(name, "rows"),
         schema=Schema(target=target, part=part_column),
         findings=tuple(told),
     )
@@ -141,24 +142,15 @@ def _each(values: pa.ChunkedArray, change: Callable[[pa.Array], pa.Array], kind:
 
 
 def _names(codes: pa.Array, names: list[str]) -> pa.Array:
-    """Return class names for indices; null for -1, by which `datasets` marks rows without a label."""
+    """Return class names for indices; where there are names already, they stay."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    if pa.types.is_string(codes.type):
-        return codes
-    known = pc.and_(pc.greater_equal(codes, 0), pc.less(codes, len(names)))
-    return pa.array(names, pa.string()).take(pc.if_else(known, codes, pa.scalar(None, codes.type)))
+    return codes if pa.types.is_string(codes.type) else named(codes, names)
 
 
-def _name_lists(lists: pa.ListArray, names: list[str]) -> pa.Array:
+def _name_lists(indices: pa.ListArray, names: list[str]) -> pa.Array:
     """Return lists of names for lists of indices; a row without a list gets an empty one."""
-    import numpy as np
-    import pyarrow as pa
-
-    lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), _names(lists.flatten(), names))
+    return lists(lengths_of(indices), _names(indices.flatten(), names))
 
 
 def _dataset(

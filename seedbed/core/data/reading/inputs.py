@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from seedbed.core.data.columns import Origin, image_rows
+from seedbed.core.data.columns import SUFFIXES, Origin, image_rows
 from seedbed.core.data.dataset import Dataset, Part, ReadContext
 from seedbed.core.data.reading.encode import encoded_image
 from seedbed.core.data.reading.read import read_like
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
 from seedbed.core.protocols import Lookup
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 
 
 def dataset_at(source: str, lookup: Lookup, schema: Schema, context: ReadContext) -> Dataset:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seedbed.core.data.dataset import Table
+from seedbed.core.data.parts import PART_NAMES
 from seedbed.core.data.profile import Finding
 from seedbed.core.data.reading.arraycolumns import cast_columns
-from seedbed.core.data.reading.arrayroles import PART_NAMES, Shape, roles_of, target_column
+from seedbed.core.data.reading.arrayroles import Shape, roles_of, target_column
 from seedbed.core.data.reading.arrayrows import InMemory, array_batches, array_schema
 from seedbed.core.data.reading.arrowfile import plain_schema, unique_names
 from seedbed.core.data.reading.datasetdict import table_of_splits

@@ -15,14 +15,14 @@ import numpy as np
 from seedbed.core.data.columns import parts_of
 from seedbed.core.data.dataset import Dataset, ReadContext, Table
 from seedbed.core.data.inference.interpret import interpret
+from seedbed.core.data.parts import TEST
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError, PluginError, SeedbedError, UnknownName, UsageError
-from seedbed.core.protocols import Lookup, Reader
+from seedbed.core.protocols import FolderReader, Lookup, Reader
 from seedbed.core.specs import ReaderSpec
 
 _SCHEME = re.compile(r"([a-z][a-z0-9_+.-]+):", re.IGNORECASE)  # two letters or more: C:\photos is a path
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
-_TEST = 3  # the code of the test part
 
 
 def read(source: str, lookup: Lookup, context: ReadContext) -> Table | Dataset:
@@ -79,8 +79,8 @@ def read_dataset(
         )
     import datasets
 
-    kept = np.flatnonzero(parts_of(dataset) != _TEST)
-    of_test = np.flatnonzero(parts_of(other) == _TEST)
+    kept = np.flatnonzero(parts_of(dataset) != TEST)
+    of_test = np.flatnonzero(parts_of(other) == TEST)
     if not len(of_test):
         of_test = np.arange(len(other))
     shared = [name for name in dataset.rows.column_names if name in other.rows.column_names and name != "part"]
@@ -194,7 +194,7 @@ def _open(spec: ReaderSpec, lookup: Lookup) -> Reader:
 
 def _recognise(path: Path, specs: Sequence[ReaderSpec], lookup: Lookup) -> ReaderSpec:
     try:
-        found = [spec for spec in specs if spec.folders and _open(spec, lookup).recognises(path)]
+        found = [spec for spec in specs if spec.folders and cast(FolderReader, _open(spec, lookup)).recognises(path)]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}. Check its permissions.") from error
     if not found:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from seedbed.core.data.columns import PARTS
+from seedbed.core.data.parts import PARTS
 from seedbed.core.data.profile import Finding
 from seedbed.core.data.targets import Targets
 from seedbed.core.errors import DataError

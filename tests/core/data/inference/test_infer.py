@@ -16,9 +16,9 @@ TEXTS = [f"a short text that is number {n}" for n in range(300)]
 RNG = np.random.default_rng(0)
 
 
-def read(columns: dict, **wanted: object) -> Reading:
+def read(columns: dict, *, need_target: bool = True, **wanted: object) -> Reading:
     rows = datasets.Dataset(pa.table(columns))
-    return infer(measure_columns(rows, Path("/nowhere")), Schema(**wanted), "data.csv", need_target=True)
+    return infer(measure_columns(rows, Path("/nowhere")), Schema(**wanted), "data.csv", need_target=need_target)
 
 
 def about(reading: Reading, column: str) -> str:
@@ -133,6 +133,23 @@ def test_steps_are_told_from_channels_by_what_varies(outer: int | None, inner: i
     assert reading.layout == layout
     told = [f for f in reading.findings if "are read as" in f.evidence]
     assert bool(told) == (layout == "steps_first" or (outer or 0) > (inner or 99))
+
+
+def test_a_layout_that_is_known_holds_for_rows_that_do_not_show_it() -> None:
+    learnt = read({"x": series(None, 3), "label": ["a", "b", "c"] * 100}).schema
+    one_row = {"x": [np.zeros((4, 3)).tolist()]}
+    assert read(one_row, need_target=False).layout == "channels"
+    again = read(
+        one_row, need_target=False, **{name: getattr(learnt, name) for name in ("modality", "inputs", "layout")}
+    )
+    assert again.layout == "steps_first"
+
+
+def test_a_layout_is_not_kept_for_other_columns() -> None:
+    known = Schema(modality="series", inputs=("x",), target="label", layout="steps_first")
+    assert merged(Schema(inputs=("y",)), known).layout == ""
+    assert merged(Schema(modality="text"), known).layout == ""
+    assert merged(Schema(target="other"), known).layout == "steps_first"
 
 
 def test_columns_of_pixels_are_a_series_with_a_warning() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from seedbed import Finding
 from seedbed.core.data.reading import arrowfile
-from seedbed.core.data.reading.arrowfile import Sink, file_stamp, fingerprint, scan, store, unique_names
+from seedbed.core.data.reading.arrowfile import Sink, file_stamp, fingerprint, store, unique_names
 from seedbed.core.errors import DataError
 
 FINDING = Finding(check="intake", severity="info", evidence="Two lines left out.", rows=("line 2", "line 3"), count=2)
@@ -120,19 +120,6 @@ def test_a_type_without_a_like_names_its_column(tmp_path) -> None:
     interval = pa.array([(1, 2, 3)], pa.month_day_nano_interval())
     with pytest.raises(DataError, match="'wait' is of the type month_day_nano_interval"):
         store(tmp_path, "key", lambda sink: sink.write(pa.record_batch({"wait": interval})))
-
-
-def test_scanning_goes_through_all_rows_in_order(tmp_path) -> None:
-    rows = store(tmp_path, "key", numbers).rows
-    batches = list(scan(rows, ["n"], 64))
-    assert max(len(batch) for batch in batches) <= 64
-    assert [n for batch in batches for n in batch.column("n").to_pylist()] == list(range(300))
-    assert batches[0].schema.names == ["n"]
-
-
-def test_scanning_follows_a_choice_of_rows(tmp_path) -> None:
-    chosen = store(tmp_path, "key", numbers).rows.select([250, 3, 99])
-    assert [n for batch in scan(chosen, ["n"]) for n in batch.column("n").to_pylist()] == [250, 3, 99]
 
 
 def test_a_file_that_changes_is_another_content(tmp_path) -> None:
