@@ -110,7 +110,7 @@ def visible(text: str) -> str:
     text = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} …"
     return "".join(
         each.encode("unicode_escape").decode()
-        if unicodedata.category(each) in ("Cc", "Cs") or each in _TURNS_AROUND
+        if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") or each in _TURNS_AROUND
         else each
         for each in text
     )

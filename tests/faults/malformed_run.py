@@ -47,8 +47,10 @@ class Watch:
                 self.seen.append(f"open {path!r}")
         elif event in CHANGES:
             # Seen from a folder that is open, as rmtree goes about it: rmtree itself was noted before.
-            is_relative = isinstance(arguments[-1], int) and arguments[-1] >= 0
-            paths = [] if is_relative else [each for each in arguments if isinstance(each, str | bytes | os.PathLike)]
+            is_whole = event in ("os.truncate", "os.setxattr")  # these end in a length or in flags, and not in a folder
+            is_relative = not is_whole and isinstance(arguments[-1], int) and arguments[-1] >= 0
+            named = arguments[:1] if is_whole else () if is_relative else arguments
+            paths = [each for each in named if isinstance(each, str | bytes | os.PathLike)]
             self.seen += [f"{event} {path!r}" for path in paths if not self._may(path)]
         elif event in NEVER:
             self.seen.append(f"{event} {arguments!r}"[:200])

@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from page_of import examined
+from prepared_files import prepared_series
 
 from seedbed.core.data.columns import image_rows
 from seedbed.core.data.dataset import Dataset
-from seedbed.core.data.prepared import PreparedImages, PreparedSeries, PreparedText
+from seedbed.core.data.prepared import PreparedImages, PreparedText
 from seedbed.core.data.profile import Finding, Lengths
 from seedbed.core.data.repair import Repair
 from seedbed.core.data.schema import Schema
@@ -84,9 +85,7 @@ def of_series(tmp_path):
     def make(series: Sequence[Sequence], targets: object, found: Sequence[Finding] = (), **more) -> Examined:
         steps = [np.asarray(each, dtype=np.float32) for each in series]
         steps = [each[:, None] if each.ndim == 1 else each for each in steps]
-        np.save(tmp_path / "values.npy", np.concatenate(steps))
-        np.save(tmp_path / "offsets.npy", np.cumsum([0, *map(len, steps)]))
-        prepared = PreparedSeries(folder=tmp_path, rows=len(steps), fingerprint="", channels=steps[0].shape[1])
+        prepared = prepared_series(tmp_path, steps)
         rows = pa.table({"series": [each.T.tolist() for each in steps], "target": targets, "part": [""] * len(steps)})
         dataset = Dataset(rows=datasets.Dataset(rows), modality="series", source="sensors.ts", name="sensors", **more)
         return examined(dataset, prepared, found, lengths=Lengths(least=2, usual=5, most=9, longest=10))

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from datasets.features.features import Array2DExtensionType
+from prepared_files import prepared_series
 
 from seedbed import Dataset, Finding, NoOptions
 from seedbed.core.data.check import input_of
@@ -319,10 +320,7 @@ def test_images_given_as_bytes_are_looked_at_without_reading_them(tmp_path, monk
 
 
 def series(folder: Path, lengths: np.ndarray) -> PreparedSeries:
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    np.save(folder / "offsets.npy", offsets)
-    np.save(folder / "values.npy", np.zeros((int(offsets[-1]), 1), dtype=np.float32))
-    return PreparedSeries(folder=folder, rows=len(lengths), fingerprint="", channels=1)
+    return prepared_series(folder, [np.zeros((length, 1)) for length in lengths])
 
 
 def test_the_length_of_series_may_tell_the_class(tmp_path) -> None:

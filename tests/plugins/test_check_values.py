@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from datasets.features.features import Array2DExtensionType
+from prepared_files import prepared_series
 
 from seedbed import Dataset, Finding, NoOptions
 from seedbed.core.data.check import input_of
-from seedbed.core.data.prepared import Prepared, PreparedSeries, PreparedText
+from seedbed.core.data.prepared import Prepared, PreparedText
 from seedbed.core.data.repair import Repair, repaired
 from seedbed.core.data.targets import Targets
 from seedbed.plugins.checks import values as module
@@ -48,15 +49,8 @@ def of_series(tmp_path) -> Told:
         steps = [np.asarray(each, dtype=np.float32) for each in series]
         width = next((each.shape[1] for each in steps if each.ndim == 2), 1)
         steps = [each.reshape(len(each), width) for each in steps]
-        np.save(tmp_path / "values.npy", np.concatenate(steps))
-        np.save(tmp_path / "offsets.npy", np.cumsum([0, *map(len, steps)]))
-        prepared = PreparedSeries(
-            folder=tmp_path,
-            rows=len(steps),
-            fingerprint="",
-            channels=width,
-            unreadable=tuple((row, "holds no values") for row, each in enumerate(steps) if not len(each)),
-        )
+        empty = [(row, "holds no values") for row, each in enumerate(steps) if not len(each)]
+        prepared = prepared_series(tmp_path, steps, empty)
         return look(build, prepared, "series", {"series": [each.T.tolist() for each in steps]})
 
     return find

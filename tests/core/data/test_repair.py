@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedbed.core.data.profile import Finding
@@ -65,6 +65,7 @@ def test_the_users_groups_hold_under_every_policy() -> None:
     assert found.groups[2] == found.groups[3] == -1, "a row alone in its group is free"
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(-1, 4), min_size=8, max_size=8), min_size=1, max_size=4))
 def test_joined_groups_are_the_closure_of_all(groupings: list[list[int]]) -> None:
     found = joined([np.array(each) for each in groupings], 8)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from core.training.helpers import CLASSES, bars, write_data
 
 
 @pytest.fixture(autouse=True)
@@ -11,3 +12,9 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    pixels, targets = bars(60, size=32, channels=1)
+    return write_data(tmp_path_factory.mktemp("small"), pixels, targets, CLASSES)

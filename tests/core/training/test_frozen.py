@@ -10,12 +10,10 @@ from core.training.helpers import (
     CLASSES,
     FakeClock,
     Tiny,
-    bars,
     fake_lookup,
     make_data,
     run_job,
     trial_job,
-    write_data,
 )
 
 from seedbed.core.data.dataset import Dataset
@@ -220,12 +218,6 @@ def _checking(made, lookup):
         parts=np.zeros(len(rows), dtype=np.int8),
     )
     return checking_features(given, lookup, can_load=lambda spec: True)
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    pixels, targets = bars(60, size=32, channels=1)
-    return write_data(tmp_path_factory.mktemp("small"), pixels, targets, CLASSES)
 
 
 @pytest.mark.slow

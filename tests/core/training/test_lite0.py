@@ -7,26 +7,17 @@ from dataclasses import replace
 import pytest
 import torch
 from core.training.helpers import (
-    CLASSES,
     Tiny,
-    bars,
     fake_lookup,
     looks,
     run_job,
     trial_job,
-    write_data,
 )
 from safetensors.torch import load_file
 
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.events import TrialFinished
 from seedbed.core.specs import ArchitectureSpec, WeightsSpec
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    pixels, targets = bars(60, size=32, channels=1)
-    return write_data(tmp_path_factory.mktemp("small"), pixels, targets, CLASSES)
 
 
 @pytest.fixture(scope="module")

@@ -121,7 +121,7 @@ def separator_of(cells: Sequence[str]) -> str:
             continue
         labels = Counter(label for cell in cells for label in split_labels(cell, separator))
         recurs = labels.total() >= _LEAST_RECURRENCE * len(labels)
-        if recurs and len(labels) <= different and max(map(len, labels)) <= _LONGEST_LABEL:
+        if labels and recurs and len(labels) <= different and max(map(len, labels)) <= _LONGEST_LABEL:
             return "" if all(map(is_number, labels)) and separator == "," else separator
     return ""
 

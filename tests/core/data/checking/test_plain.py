@@ -8,13 +8,14 @@ import datasets
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from prepared_files import prepared_series
 
 from seedbed.core.data.checking import plain
 from seedbed.core.data.checking.plain import edge_directions, mean_cells, plain_features, resampled, spread
 from seedbed.core.data.dataset import Dataset
-from seedbed.core.data.prepared import PreparedImages, PreparedSeries, PreparedText
+from seedbed.core.data.prepared import PreparedImages, PreparedText
 
 
 def rows_of(modality, values):
@@ -26,13 +27,6 @@ def images(folder, pixels):
     np.save(folder / "images.npy", pixels)
     count, height, width, channels = pixels.shape
     return PreparedImages(folder=folder, rows=count, fingerprint="made", height=height, width=width, channels=channels)
-
-
-def series(folder, pieces):
-    """Prepared series out of arrays (steps, C)."""
-    np.save(folder / "values.npy", np.concatenate(pieces).astype(np.float32))
-    np.save(folder / "offsets.npy", np.cumsum([0, *map(len, pieces)]))
-    return PreparedSeries(folder=folder, rows=len(pieces), fingerprint="made", channels=pieces[0].shape[1])
 
 
 def see(prepared, values=None, rows=None, modality="image"):
@@ -106,7 +100,9 @@ def wave(steps, turns, rng, channels=1):
 
 def test_series_of_unequal_length_are_told_apart_by_their_shape(tmp_path):
     rng, targets = np.random.default_rng(0), np.arange(200) % 2
-    made = series(tmp_path, [wave(rng.integers(40, 300), 9 if each else 6, rng, channels=2) for each in targets])
+    made = prepared_series(
+        tmp_path, [wave(rng.integers(40, 300), 9 if each else 6, rng, channels=2) for each in targets]
+    )
     found = see(made, modality="series")
     assert found.values.shape == (200, 2 * 64 + 4 * 2 + 1 + 84 * 3 * 2)
     assert right(found, targets) > 0.9
@@ -128,7 +124,7 @@ def test_resampling_keeps_the_mean_of_each_row_and_straight_lines_straight(lengt
 def test_gaps_empty_rows_and_huge_values_spoil_nothing_around_them(tmp_path):
     rng = np.random.default_rng(0)
     pieces = [wave(50, 3, rng, 2) for _ in range(6)]
-    clean = see(series(tmp_path, pieces), modality="series")
+    clean = see(prepared_series(tmp_path, pieces), modality="series")
     pieces[1] = np.full((50, 2), 1e38)
     pieces[2] = np.full((50, 2), np.nan)
     pieces[3] = np.empty((0, 2))
@@ -136,7 +132,7 @@ def test_gaps_empty_rows_and_huge_values_spoil_nothing_around_them(tmp_path):
     pieces[4][7] = np.inf
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = see(series(tmp_path, pieces), modality="series")
+        found = see(prepared_series(tmp_path, pieces), modality="series")
     assert np.isfinite(found.values).all()
     own = 2 * 64 + 2 * 4 + 1  # of the convolutions, the biases come from all rows
     for row in (0, 5):
@@ -146,14 +142,15 @@ def test_gaps_empty_rows_and_huge_values_spoil_nothing_around_them(tmp_path):
 
 def test_series_of_a_thousand_channels_stay_of_a_size_to_work_with(tmp_path):
     found = see(
-        series(tmp_path, [np.random.default_rng(0).normal(size=(20, 1000)) for _ in range(3)]), modality="series"
+        prepared_series(tmp_path, [np.random.default_rng(0).normal(size=(20, 1000)) for _ in range(3)]),
+        modality="series",
     )
     assert found.values.shape == (3, 1000 * (2 + 4) + 1 + 504)
 
 
 def test_rows_of_a_block_are_seen_as_they_are_alone(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
-    made = series(tmp_path, [wave(rng.integers(5, 90), 3, rng) for _ in range(70)])
+    made = prepared_series(tmp_path, [wave(rng.integers(5, 90), 3, rng) for _ in range(70)])
     together = see(made, modality="series").values
     monkeypatch.setattr(plain, "_BLOCK_STEPS", 1)
     assert np.allclose(see(made, modality="series").values, together, atol=2 / 64)
@@ -206,7 +203,11 @@ def test_features_repeat_exactly_and_name_the_rows_asked_for(tmp_path, modality)
         one, two = (see_texts(tmp_path, [f"text {each}" for each in range(20)], rows=rows) for _ in range(2))
     else:
         pixels = rng.integers(0, 256, (20, 9, 9, 1)).astype(np.uint8)
-        made = images(tmp_path, pixels) if modality == "image" else series(tmp_path, list(rng.normal(size=(20, 9, 1))))
+        made = (
+            images(tmp_path, pixels)
+            if modality == "image"
+            else prepared_series(tmp_path, list(rng.normal(size=(20, 9, 1))))
+        )
         one, two = (see(made, rows=rows, modality=modality) for _ in range(2))
     assert one.rows.tolist() == [3, 7, 12]
     assert one.rows.dtype == np.int64
@@ -217,7 +218,7 @@ def test_features_repeat_exactly_and_name_the_rows_asked_for(tmp_path, modality)
 def test_no_more_rows_are_described_than_memory_allows(tmp_path, modality, monkeypatch):
     monkeypatch.setattr(plain, "MOST_BYTES", 100_000)
     pixels = np.zeros((400, 8, 8, 1), dtype=np.uint8)
-    made = images(tmp_path, pixels) if modality == "image" else series(tmp_path, list(np.zeros((400, 4, 1))))
+    made = images(tmp_path, pixels) if modality == "image" else prepared_series(tmp_path, list(np.zeros((400, 4, 1))))
     found = see(made, modality=modality)
     assert 0.5 * 100_000 < found.values.nbytes <= 100_000
     assert np.ptp(np.histogram(found.rows, bins=2, range=(0, 400))[0]) < len(found) / 2
@@ -228,7 +229,7 @@ def test_no_rows_have_no_features(tmp_path, modality):
     none = np.array([], dtype=np.int64)
     made = images(tmp_path, np.zeros((2, 8, 8, 1), dtype=np.uint8))
     if modality != "image":
-        made = series(tmp_path, list(np.zeros((2, 4, 1))))
+        made = prepared_series(tmp_path, list(np.zeros((2, 4, 1))))
     found = (
         see_texts(tmp_path, ["a", "b"], rows=none) if modality == "text" else see(made, rows=none, modality=modality)
     )
@@ -236,6 +237,7 @@ def test_no_rows_have_no_features(tmp_path, modality):
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=200), st.integers(0, 5))
+@example(codes=[0, 1] * 1000, seed=0)
 @settings(max_examples=50, deadline=None)
 def test_every_beginning_of_a_spread_order_has_each_stratums_share(codes, seed):
     strata = np.array(codes)

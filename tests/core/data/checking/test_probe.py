@@ -108,4 +108,9 @@ def test_much_data_is_learnt_from_in_part(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(probe, "_CHOOSING_ROWS", 200)
     monkeypatch.setattr(probe, "_PAIRS", 3_000_000)
     monkeypatch.setattr(probe, "_BLOCK", 2**14)
+    fitted, fit = [], probe._Linear._fit
+    monkeypatch.setattr(
+        probe._Linear, "_fit", lambda self, rows, *more: fitted.append(len(rows)) or fit(self, rows, *more)
+    )
     assert accuracy(out_of_fold(features, codes, folds_of(codes), seed=0), codes) > 0.97
+    assert max(fitted) == 200

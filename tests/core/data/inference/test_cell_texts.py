@@ -86,6 +86,7 @@ def test_labels_recur_in_combinations() -> None:
     assert separator_of(["a|b", "b", "a|c", "c|b", "a"] * 3) == "|"
     assert separator_of(["Sports, outdoors", "Food"] * 9) == ""
     assert separator_of(["one thing, another", "yet more, or less", "this, that"]) == ""
+    assert separator_of([";", ";"]) == ""
 
 
 def test_quotes_and_brackets_of_printed_lists_are_no_part_of_labels() -> None:

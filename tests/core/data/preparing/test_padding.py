@@ -4,18 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prepared_files import prepared_series
 
-from seedbed.core.data.prepared import PreparedSeries
 from seedbed.core.data.preparing import padding
 from seedbed.core.data.preparing.padding import pad, series_statistics
 
 ZERO, ONE = np.zeros(1), np.ones(1)
-
-
-def prepared(folder, rows: list[np.ndarray]) -> PreparedSeries:
-    np.save(folder / "values.npy", np.concatenate(rows).astype(np.float32))
-    np.save(folder / "offsets.npy", np.concatenate([[0], np.cumsum([len(row) for row in rows])]))
-    return PreparedSeries(folder=folder, rows=len(rows), fingerprint="f", channels=rows[0].shape[1])
 
 
 @given(
@@ -61,7 +55,7 @@ def test_statistics_are_those_of_the_rows_asked_for(tmp_path, monkeypatch) -> No
     rng = np.random.default_rng(0)
     rows = [rng.normal((5, 1e6), (2, 0.5), (n, 2)) for n in (3, 1, 17, 4, 60)]
     rows[2][5:9, 0] = np.nan
-    data = prepared(tmp_path, rows)
+    data = prepared_series(tmp_path, rows)
     mean, std = series_statistics(data, np.array([0, 2, 4]))
     chosen = np.concatenate([rows[0], rows[2], rows[4]]).astype(np.float32).astype(np.float64)
     assert mean == pytest.approx(np.nanmean(chosen, axis=0), rel=1e-9)
@@ -70,15 +64,15 @@ def test_statistics_are_those_of_the_rows_asked_for(tmp_path, monkeypatch) -> No
 
 def test_a_constant_or_empty_channel_can_be_divided_by(tmp_path) -> None:
     row = np.array([[0.1, 500.0, np.nan, 1e-9], [0.1, 500.0, np.nan, 3e-9]])
-    mean, std = series_statistics(prepared(tmp_path, [row]), np.array([0]))
+    mean, std = series_statistics(prepared_series(tmp_path, [row]), np.array([0]))
     assert mean == pytest.approx([0.1, 500, 0, 2e-9])
     assert std == pytest.approx([1, 500, 1, 1e-9])
-    assert series_statistics(prepared(tmp_path, [row]), np.array([], dtype=np.int64))[1].tolist() == [1] * 4
+    assert series_statistics(prepared_series(tmp_path, [row]), np.array([], dtype=np.int64))[1].tolist() == [1] * 4
 
 
 def test_a_sample_is_enough_and_always_the_same(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(padding, "MOST_VALUES", 100)
-    data = prepared(tmp_path, [np.full((7, 1), float(n)) for n in range(100)])
+    data = prepared_series(tmp_path, [np.full((7, 1), float(n)) for n in range(100)])
     rows = np.arange(100)
     assert series_statistics(data, rows) == series_statistics(data, rows)
     assert series_statistics(data, rows)[0] != pytest.approx(49.5, abs=1e-9)
