@@ -6,7 +6,7 @@ Torch appears in annotations alone: importing this file imports no torch.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -105,7 +105,10 @@ class Metric(Protocol):
     """A score of predictions against targets."""
 
     def __call__(self, targets: np.ndarray, predictions: np.ndarray) -> float:
-        """Score probabilities (N, K) against class indices (N,), or values (N,) against values (N,).
+        """Score what a model says against the truth.
+
+        Classification: probabilities (N, K) against class indices (N,); multi-label: probabilities (N, K), each
+        label's own, against 0 and 1 (N, K); regression: values (N,) against values (N,).
 
         A metric that is the mean of a score for each row may also offer `per_row(targets,
         predictions) -> (N,)`: the leaderboard then compares models a thousand times faster.
@@ -114,29 +117,71 @@ class Metric(Protocol):
 
 
 class Backbone(Protocol):
-    """An `nn.Module` that maps inputs (N, C, H, W) to features (N, F).
+    """An `nn.Module` that maps inputs to features (N, F); `num_features` is F.
 
-    `num_features` is F. It may offer `layers() -> list[list[nn.Parameter]]`, from input to output, for
-    learning rates that differ by depth; without it the engine goes by the order of the sub-modules.
+    What it is called with depends on the modality that its spec names:
+
+    - image: `inputs` float32 (N, C, H, W), normalised;
+    - series: `values` float32 (N, C, T), standardised a channel and 0 where there is nothing, and `mask` bool
+      (N, T), true where a row has a step; every row has at least one, the first;
+    - text with `encoding="tokens"`: `ids` int64 (N, T), 0 where there is nothing, and `mask` bool (N, T);
+    - text with `encoding="strings"`: `texts`, a list of N strings.
+
+    How far a row is padded must not change its features in evaluation mode.
+
+    It may offer `layers() -> list[list[nn.Parameter]]`, from input to output, for learning rates that differ
+    by depth; without it the engine goes by the order of the sub-modules.
+
+    A `features_only` one may offer `fit(batches, generator)`: it is called once, before anything else, with
+    an iterator over the inputs of the training rows in random order (each batch the tuple it is called
+    with), and learns what its transform takes from data, into buffers of shapes that are fixed when it is
+    built: document frequencies, quantiles. It sees no targets. It may stop early. Its features may then be a
+    sparse CSR tensor (N, F).
     """
 
     num_features: int
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Features (N, F) of normalised inputs (N, C, H, W)."""
+    def __call__(self, *inputs: Any) -> Tensor:  # noqa: ANN401 - what they are depends on the modality
+        """Return features (N, F)."""
         ...
 
 
 class Augmenter(Protocol):
-    """A random transform of training inputs."""
+    """A random transform of a batch of training images.
+
+    It may offer `views(inputs) -> list[Tensor]`: fixed versions, the inputs themselves first, that a model
+    trained with it should judge alike; predictions are averaged over them where that helps.
+    """
 
     def __call__(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
         """Return inputs of the same shape, dtype and device, (N, C, H, W) in [0, 1]; never in place."""
         ...
 
 
+class SequenceAugmenter(Protocol):
+    """A random transform of a batch of training series or tokens."""
+
+    def __call__(self, inputs: Tensor, mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return inputs and mask of the same shapes, dtypes and device, as a `Backbone` takes them; never in place.
+
+        Where the mask is false the inputs stay 0, and every row keeps at least its first step.
+        """
+        ...
+
+
+class SampleAugmenter(Protocol):
+    """A random transform of one training image (`stage="sample"`), for what cannot be done a batch at a time."""
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return an image of the same shape, uint8 (H, W, C); never in place. Several threads may call it."""
+        ...
+
+
 class Regularizer:
-    """A change that fights overfitting: subclass it and override what you need; each default does nothing."""
+    """A change that fights overfitting: subclass it and override what you need; each default does nothing.
+
+    `targets` are those of the loss. `model` is the assembled one: `model.backbone`, `model.dropout`, `model.head`.
+    """
 
     def on_model(self, model: nn.Module) -> None:
         """Change the assembled model in place, before the optimizer is built; `model.dropout` is the head's."""
@@ -145,12 +190,34 @@ class Regularizer:
         """Return the loss to train with, made from the one so far."""
         return loss
 
+    def on_batch(self, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the augmented inputs (N, ...) and targets of a training batch, changed; never in place.
+
+        Called where inputs are numbers: images (N, C, H, W) in [0, 1] and standardised series (N, C, T).
+        """
+        return inputs, targets
+
+    def on_gradients(self, model: nn.Module) -> None:
+        """Change the gradients in place, between the backward pass and the optimizer's step."""
+
     def after_step(self, model: nn.Module, progress: float) -> None:
         """Change the weights in place, after an optimizer step; `progress` is in [0, 1]."""
 
+    def averaged(self, model: nn.Module) -> Mapping[str, Tensor] | None:
+        """Return the state (as `model.state_dict()`) to judge and keep in place of the model's; None: its own."""
+        return None
+
+    def is_done(self, scores: Sequence[float]) -> bool:
+        """Whether training should end here; `scores` are those of the looks so far, greater is better."""
+        return False
+
 
 Loss = Callable[["Tensor", "Tensor"], "Tensor"]
-"""Logits (N, K) and targets (N,) → a scalar."""
+"""Outputs (N, K) and targets → the loss of each example (N,).
+
+Targets are for classification class indices int64 (N,), or, once mixed, probabilities float32 (N, K); for
+multi-label float32 (N, K); for regression float32 (N,), standardised by the training part, against outputs (N, 1).
+"""
 
 Schedule = Callable[[float], float]
 """Progress in [0, 1] → factor on the learning rate."""

@@ -14,6 +14,8 @@ _REFERENCE = re.compile(r"[\w.]+:[\w.]+")
 
 Stage = Literal["sample", "batch"]
 Severity = Literal["info", "warning", "error"]
+Encoding = Literal["tokens", "strings"]
+Head = Literal["logistic", "ridge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Requires:
 class Spec:
     """The part all kinds share; `build` is "module:attribute", imported on first use.
 
-    Raise `version` when the meaning of the options changes: it is stored with every candidate.
+    Raise `version` when the meaning of the options changes: it is stored with every candidate. A component
+    that is `on_request` is offered only to those who name it, with `--use` or `--set`.
     """
 
     kind: ClassVar[str]
@@ -52,6 +55,7 @@ class Spec:
     requires: Requires = Requires()
     aliases: tuple[str, ...] = ()
     version: int = 1
+    on_request: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.aliases):
@@ -102,12 +106,16 @@ class MetricSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchitectureSpec(Spec):
-    """`build(options, profile) -> Backbone`: inputs (N, C, H, W) → features (N, F).
+    """`build(options, profile) -> Backbone`: inputs → features (N, F).
 
     The engine puts dropout and the head on top, so that the head can always be replaced. `parameters`
-    counts the backbone's at default options; `weights` names pretrained weights, the preferred first;
-    `features_only` marks a fixed transform with nothing to train, used through `probe` alone;
-    `is_baseline` one that every study runs first, as the yardstick.
+    counts the backbone's at default options, 0 where it depends on the data; `weights` names pretrained
+    weights, the preferred first; `features_only` marks a fixed transform with nothing to train by gradients,
+    used through `probe` alone; `is_baseline` one that every study runs first, as the yardstick. `encoding`
+    says in which form it takes texts: as ids of the run's own vocabulary, or as they are. `is_pretrained`
+    marks one that makes no sense without pretrained weights: it is never trained from scratch. `head` is the
+    one that suits its features best when they are fixed: logistic regression, or ridge regression, for very
+    many dense features of few rows.
     """
 
     kind: ClassVar[str] = "architecture"
@@ -116,6 +124,9 @@ class ArchitectureSpec(Spec):
     parameters: int = 0
     features_only: bool = False
     is_baseline: bool = False
+    encoding: Encoding = "tokens"
+    is_pretrained: bool = False
+    head: Head = "logistic"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +150,10 @@ class WeightsSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmenterSpec(Spec):
-    """`build(options, profile) -> Augmenter`: a random transform of training inputs."""
+    """`build(options, profile) -> Augmenter`: a random transform of training inputs.
+
+    For series and text it is a `SequenceAugmenter`; with `stage="sample"` a `SampleAugmenter`.
+    """
 
     kind: ClassVar[str] = "augmenter"
     modalities: tuple[Modality, ...] = ("image",)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from seedbed.plugins.architectures import PixelsOptions, SmallResNetOptions
-from seedbed.plugins.architectures.pixels import pixels
-from seedbed.plugins.architectures.small_resnet import small_resnet
+from seedbed.plugins.architectures.images import PixelsOptions, SmallResNetOptions
+from seedbed.plugins.architectures.images.pixels import pixels
+from seedbed.plugins.architectures.images.small_resnet import small_resnet
 from seedbed.registry.conformance.samples import profile_of
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from seedbed.core.errors import TrialError
-from seedbed.plugins.architectures import TIMM, TimmOptions, register_architectures
-from seedbed.plugins.architectures.timm_models import build, named
-from seedbed.plugins.weights import register_weights
-from seedbed.plugins.weights.cache import Named
+from seedbed.plugins.architectures.images import TIMM, TimmOptions, register_architectures
+from seedbed.plugins.architectures.images.timm_models import build, named
+from seedbed.plugins.weights.images import register_weights
+from seedbed.plugins.weights.images.cache import Named
 from seedbed.registry.conformance.samples import profile_of
 
 pytestmark = pytest.mark.slow  # timm takes ten seconds to import
@@ -91,7 +91,7 @@ def test_a_model_that_timm_does_not_know_says_where_the_names_are():
 
 
 def test_weights_that_timm_does_not_know_are_refused():
-    from seedbed.plugins.weights.loaders import load_from_hub
+    from seedbed.plugins.weights.images.loaders import load_from_hub
 
     with pytest.raises(
         TrialError, match=r"timm knows no weights 'resnet18.no_such_tag'; timm.list_pretrained\(\) names all"
@@ -102,7 +102,7 @@ def test_weights_that_timm_does_not_know_are_refused():
 def test_weights_out_of_reach_say_what_to_do_without_a_network(monkeypatch):
     import timm.models
 
-    from seedbed.plugins.weights.loaders import hub
+    from seedbed.plugins.weights.images.loaders import hub
 
     def unreachable(*_, **__):
         raise OSError("no route to host\nand more")

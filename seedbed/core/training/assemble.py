@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seedbed.core.data.profile import Profile
@@ -17,6 +16,7 @@ from seedbed.core.protocols import Augmenter, Backbone, Lookup, Loss, ParamGroup
 from seedbed.core.search.candidate import Candidate
 from seedbed.core.space import options_from
 from seedbed.core.specs import Spec, WeightsSpec
+from seedbed.core.training.outputs import plain_loss
 
 
 class Classifier(nn.Module):
@@ -134,7 +134,7 @@ def assemble(
     regularizers = [
         lookup.load(spec)(options, profile) for spec, options in _switched_on("regularizer", candidate, lookup)
     ]
-    loss: Loss = F.cross_entropy
+    loss = plain_loss(profile.task.kind)
     for regularizer in regularizers:
         regularizer.on_model(model)
         loss = regularizer.on_loss(loss)

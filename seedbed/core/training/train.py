@@ -144,7 +144,7 @@ def _step(
     inputs = lesson.numerics.lay_out(normalise(inputs, view))
     with lesson.numerics.autocast(inputs.device):
         logits = parts.model(inputs)
-    loss = parts.loss(logits.float(), lesson.targets[rows])
+    loss = parts.loss(logits.float(), lesson.targets[rows]).mean()
     parts.optimizer.zero_grad(set_to_none=True)
     scaler.scale(loss).backward()
     scaler.step(parts.optimizer)

@@ -32,10 +32,10 @@ class LabelSmoothing(Regularizer):
         self.amount = amount
 
     def on_loss(self, loss: Loss) -> Loss:
-        """Return (1 - amount) · loss + amount · mean cross-entropy against all classes alike."""
+        """Return (1 - amount) · loss + amount · cross-entropy against all classes alike, of each example."""
 
         def smoothed(logits: Tensor, targets: Tensor) -> Tensor:
-            uniform = -F.log_softmax(logits, dim=-1).mean()
+            uniform = -F.log_softmax(logits, dim=-1).mean(-1)
             return (1 - self.amount) * loss(logits, targets) + self.amount * uniform
 
         return smoothed

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
-from seedbed.core.data.profile import Finding, Profile
+from seedbed.core.data.profile import Finding, Lengths, Profile
 from seedbed.core.search import events
 from seedbed.core.search.candidate import Candidate, Fidelity
 from seedbed.core.search.events import EpochFinished, Event
 from seedbed.core.search.history import Trial
 from seedbed.core.space import Choice, Condition, Float, Int, Param, Space, pick_any, pick_one
 from seedbed.core.specs import NoOptions
-from seedbed.core.task import Task
+from seedbed.core.task import Modality, Task
 
 CANDIDATE = Candidate({"architecture": "small", "policy": "scratch"}, {"architecture:small": 1})
 FIDELITY = Fidelity(epochs=4)
@@ -44,6 +44,28 @@ class _Adaptive:
 @dataclass(frozen=True, slots=True)
 class _Shift:
     pixels: Annotated[int, Int(1, 4)] = 2
+
+
+def sequence_profile(
+    modality: Modality = "series", *, channels: int = 2, length: int = 40, vocabulary: int = 50, classes: int = 3
+) -> Profile:
+    """Return the profile of a small, balanced set of series or texts, none longer than `length`."""
+    return replace(
+        profile_of(classes=classes),
+        task=Task(
+            modality=modality,
+            kind="classification",
+            metric="accuracy",
+            classes=tuple(f"class{number}" for number in range(classes)),
+        ),
+        height=0,
+        width=0,
+        channels=channels if modality == "series" else 0,
+        mean=(0.0,) * channels if modality == "series" else (),
+        std=(1.0,) * channels if modality == "series" else (),
+        lengths=Lengths(least=length // 4, usual=length // 2, most=length, longest=length),
+        vocabulary=vocabulary if modality == "text" else 0,
+    )
 
 
 def profile_of(*, size: int = 32, channels: int = 3, classes: int = 3) -> Profile:

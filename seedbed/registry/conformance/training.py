@@ -201,13 +201,14 @@ class RegularizerContract(SpecContract):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             regularizer.on_model(model)
-            loss_of = regularizer.on_loss(F.cross_entropy)
+            loss_of = regularizer.on_loss(lambda outputs, targets: F.cross_entropy(outputs, targets, reduction="none"))
             optimizer = torch.optim.SGD([each for each in model.parameters() if each.requires_grad], lr=0.2)
             inputs, targets = _examples()
             losses = []
             for step in range(steps):
-                loss = loss_of(model.train()(inputs), targets)
-                assert loss.ndim == 0, "a loss is a scalar"
+                each = loss_of(model.train()(inputs), targets)
+                assert each.shape == targets.shape, "a loss gives one number for each example"
+                loss = each.mean()
                 optimizer.zero_grad()
                 torch.autograd.backward(loss)
                 optimizer.step()

@@ -22,9 +22,9 @@ from seedbed.core.specs import ArchitectureSpec, WeightsSpec
 
 @pytest.fixture(scope="module")
 def pretrained():
-    from seedbed.plugins.architectures import TimmOptions
-    from seedbed.plugins.architectures.timm_models import named
-    from seedbed.plugins.weights.loaders import efficientnet_lite0
+    from seedbed.plugins.architectures.images import TimmOptions
+    from seedbed.plugins.architectures.images.timm_models import named
+    from seedbed.plugins.weights.images.loaders import efficientnet_lite0
 
     return fake_lookup().with_(
         (

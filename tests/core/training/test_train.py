@@ -13,6 +13,7 @@ from seedbed.core.protocols import Regularizer
 from seedbed.core.training.assemble import Assembled, Classifier
 from seedbed.core.training.evaluate import Stopped, never
 from seedbed.core.training.numerics import Numerics
+from seedbed.core.training.outputs import plain_loss
 from seedbed.core.training.pace import Pace
 from seedbed.core.training.train import Lesson, Phase, train
 
@@ -37,7 +38,7 @@ def _parts(
         schedule=schedule,
         augmenters=list(augmenters),
         regularizers=list(regularizers),
-        loss=loss or torch.nn.functional.cross_entropy,
+        loss=loss or plain_loss("classification"),
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from seedbed.core.data.profile import Profile
 
 if TYPE_CHECKING:
-    from seedbed.plugins.architectures import SmallResNetOptions
+    from seedbed.plugins.architectures.images import SmallResNetOptions
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from seedbed.core.errors import TrialError
-from seedbed.plugins.weights.cache import Named
+from seedbed.plugins.weights.images.cache import Named
 
 _CLASSIFIER = ("_fc.weight", "_fc.bias")
 

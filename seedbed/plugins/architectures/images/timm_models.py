@@ -12,7 +12,7 @@ from seedbed.core.data.profile import Profile
 from seedbed.core.errors import TrialError
 
 if TYPE_CHECKING:
-    from seedbed.plugins.architectures import TimmOptions
+    from seedbed.plugins.architectures.images import TimmOptions
 
 
 def build(name: str, options: TimmOptions, profile: Profile) -> nn.Module:

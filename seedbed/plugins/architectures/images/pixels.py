@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from seedbed.core.data.profile import Profile
 
 if TYPE_CHECKING:
-    from seedbed.plugins.architectures import PixelsOptions
+    from seedbed.plugins.architectures.images import PixelsOptions
 
 
 class Pixels(nn.Module):
