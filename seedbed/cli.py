@@ -219,7 +219,7 @@ def predict(ctx: click.Context, run: Path, data: str, output: Path | None, *, pr
 
     model = load(run, plugins=plugins_named(ctx))
     found = model.predict_frame(data)
-    rows = files.prediction_rows(found.inputs, found.predictions, found.probabilities if proba else None, model.classes)
+    rows = files.prediction_rows(found.inputs, found.predictions, found.outputs if proba else None, model.classes)
     if found.unreadable:
         row, reason = next(iter(found.unreadable.items()))
         click.echo(

@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 
-from seedbed.core.errors import UsageError
+from seedbed.core.data.columns import SUFFIXES
+from seedbed.core.errors import DataError, UsageError
+from seedbed.core.task import Modality, TaskKind
+from seedbed.core.training.predictions import THRESHOLD
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from seedbed.api import Run
     from seedbed.core.protocols import Monitor
 
 
 class AutoML:
-    """A classifier: `AutoML(time="2m").fit(X, y).score(X_test, y_test)`.
+    """A classifier or regressor: `AutoML(time="2m").fit(X, y).score(X_test, y_test)`.
 
-    `__init__` only stores; `fit` returns self; `get_params` and `set_params` round-trip, so that
-    scikit-learn's tools can clone it. Attributes with a trailing underscore exist after `fit`.
+    Targets say what it is, as in scikit-learn: a matrix of 0 and 1 is several labels a row, numbers that are
+    not whole are values, all else is classes; `task` says it where they do not, and to scikit-learn's tools
+    before `fit`. `__init__` only stores; `fit` returns self; `get_params` and `set_params` round-trip, so
+    that scikit-learn's tools can clone it. Attributes with a trailing underscore exist after `fit`: `kind_`,
+    `classes_` (of labels the columns' numbers; none of values), `run_`, `model_`.
     """
 
     def __init__(
@@ -28,6 +36,8 @@ class AutoML:
         *,
         time: str | float | None = None,
         trials: int | None = None,
+        task: str | None = None,
+        modality: str | None = None,
         metric: str | None = None,
         out: str | Path | None = None,
         backend: str = "local",
@@ -41,6 +51,8 @@ class AutoML:
         """Store the options; they are those of `seedbed.fit`."""
         self.time = time
         self.trials = trials
+        self.task = task
+        self.modality = modality
         self.metric = metric
         self.out = out
         self.backend = backend
@@ -56,15 +68,22 @@ class AutoML:
         return {name: getattr(self, name) for name in _OPTIONS}
 
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - scikit-learn's own type
-        """Tell scikit-learn's tools that this is a classifier, of images."""
-        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+        """Tell scikit-learn's tools what this is, and that its inputs are no matrix of features."""
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
 
+        kind = self._kind
         return Tags(
-            estimator_type="classifier",
-            target_tags=TargetTags(required=True),
-            classifier_tags=ClassifierTags(),
+            estimator_type="regressor" if kind == "regression" else "classifier",
+            target_tags=TargetTags(required=True, multi_output=kind == "multilabel"),
+            classifier_tags=None if kind == "regression" else ClassifierTags(multi_label=True),
+            regressor_tags=RegressorTags() if kind == "regression" else None,
             input_tags=InputTags(two_d_array=False, three_d_array=True),
         )
+
+    @property
+    def _kind(self) -> TaskKind | None:
+        """The kind of task, as far as it is known."""
+        return cast("TaskKind | None", getattr(self, "kind_", self.task))
 
     def set_params(self, **params: Any) -> AutoML:  # noqa: ANN401 - as scikit-learn's
         """Change options by name.
@@ -78,36 +97,121 @@ class AutoML:
             setattr(self, name, value)
         return self
 
-    def fit(self, X: Any, y: Sequence[Any] | np.ndarray) -> AutoML:  # noqa: ANN401 - as scikit-learn's
-        """Train on images X, an array (N, H, W[, C]) or a list of paths or pictures, and labels y (N,).
+    def fit(self, X: Any, y: Any) -> AutoML:  # noqa: ANN401 - as scikit-learn's
+        """Train on inputs X and targets y, (N,) or for several labels a row a matrix of 0 and 1 (N, K).
+
+        Args:
+            X: images, an array (N, H, W[, C]) or a list of paths or pictures; a list of texts; or series, an
+                array (N, T) or (N, C, T) or a list of arrays, with `modality="series"`.
+            y: what to learn.
 
         Raises:
             SeedbedError: what went wrong, and what to do about it.
         """
-        from seedbed.api import fit_arrays
-
-        labels = np.asarray(y)
-        self.classes_ = np.unique(labels)
-        self.run_: Run = fit_arrays(X, labels, **self.get_params())
+        targets = _targets(y)
+        self.kind_ = _kind_of(targets, self.task)
+        self.run_: Run = self._run(X, targets)
+        if self.kind_ == "multilabel":
+            self.classes_ = np.arange(targets.shape[1])
+        elif self.kind_ == "classification":
+            self.classes_ = np.unique(targets)
         self.model_ = self.run_.best
         return self
 
-    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: ANN401 - as scikit-learn's
-        """Return probabilities (N, K), columns in the order of `classes_`."""
+    def _run(self, X: Any, targets: np.ndarray) -> Run:  # noqa: ANN401 - as scikit-learn's
+        from seedbed.api import fit, fit_arrays
+        from seedbed.core.data.reading.objects import table_of
+
+        options = self.get_params()
+        is_table = _is_table(X, self.modality)
+        if self.kind_ == "classification" and not is_table:
+            return fit_arrays(X, targets, **options)
+        modality = self.modality or (None if is_table else "image")
+        learnt: Any = [str(each) for each in targets]
+        if self.kind_ == "regression":
+            learnt = targets.astype(np.float64)
+        elif self.kind_ == "multilabel":
+            learnt = [[str(label) for label in np.flatnonzero(row)] for row in targets]
+        table = table_of(X, learnt, modality=cast("Modality | None", modality))
+        return fit(table, **options | {"task": self.kind_, "modality": modality})
+
+    @property
+    def predict_proba(self) -> Callable[[Any], np.ndarray]:
+        """Return probabilities (N, K) of inputs X, columns in the order of `classes_`; of values there are none."""
+        if self._kind == "regression":  # scikit-learn's tools ask whether there is such an attribute
+            raise AttributeError("AutoML has no predict_proba for regression; call predict.")
+        return self._predict_proba
+
+    def _predict_proba(self, X: Any) -> np.ndarray:  # noqa: ANN401 - as scikit-learn's
         found = self.model_.predict_proba(X)
-        order = [self.model_.classes.index(str(each)) for each in self.classes_]
-        return found[:, order]
+        place = {name: number for number, name in enumerate(self.model_.classes)}
+        # A label that no row of training had is unknown to the model: it is never given.
+        columns = [place.get(str(each)) for each in self.classes_]
+        nothing = np.zeros(len(found), dtype=found.dtype)
+        return np.stack([nothing if each is None else found[:, each] for each in columns], axis=1)
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: ANN401 - as scikit-learn's
-        """Return the label of each input, of the type that `fit` was given."""
-        chosen: np.ndarray = self.classes_[self.predict_proba(X).argmax(1)]
-        return chosen
+        """Return what each input is: a class of the type that `fit` was given, a row of 0 and 1, or a number."""
+        if self.kind_ == "regression":
+            return np.asarray(self.model_.predict(X), dtype=np.float64)
+        chosen: np.ndarray = self._predict_proba(X)
+        if self.kind_ == "multilabel":
+            return (chosen >= THRESHOLD).astype(np.int64)
+        return np.asarray(self.classes_[chosen.argmax(1)])
 
-    def score(self, X: Any, y: Sequence[Any] | np.ndarray) -> float:  # noqa: ANN401 - as scikit-learn's
-        """Return the accuracy on images X and labels y."""
-        return float((self.predict(X) == np.asarray(y)).mean())
+    def score(self, X: Any, y: Any) -> float:  # noqa: ANN401 - as scikit-learn's
+        """Return the accuracy on inputs X and targets y (of labels, all of a row must be right), or of values R²."""
+        targets, found = _targets(y), self.predict(X)
+        if self.kind_ == "regression":
+            from sklearn.metrics import r2_score
+
+            return float(r2_score(targets, found))
+        is_right = found == targets
+        return float((is_right.all(axis=1) if self.kind_ == "multilabel" else is_right).mean())
+
+
+def _targets(y: Any) -> np.ndarray:  # noqa: ANN401 - as scikit-learn's
+    """Return targets as an array (N,) or (N, K)."""
+    try:
+        targets = np.asarray(y)
+    except ValueError as error:
+        raise DataError(
+            "The targets are of several lengths; several labels a row are given as a matrix of 0 and 1, which "
+            "sklearn.preprocessing.MultiLabelBinarizer makes of lists of names."
+        ) from error
+    return targets[:, 0] if targets.ndim == 2 and targets.shape[1] == 1 else targets
+
+
+def _kind_of(targets: np.ndarray, task: str | None) -> TaskKind:
+    """Return what is to be learnt, as scikit-learn's `type_of_target` tells it, unless the user says so."""
+    if task is not None and task not in get_args(TaskKind):
+        raise UsageError(f"task={task!r}; choose one of {', '.join(get_args(TaskKind))}.")
+    is_matrix = targets.ndim == 2 and bool(np.isin(targets, (0, 1)).all())
+    is_number = targets.dtype.kind in "biuf"
+    if targets.ndim != (2 if is_matrix else 1) or (task is not None and is_matrix != (task == "multilabel")):
+        raise DataError(
+            f"The targets have the shape {targets.shape}; for {task or 'classes or values'} give one for each row, "
+            "(N,), and for several labels a row 0 and 1 for each of K labels, (N, K)."
+        )
+    if task == "regression" and not is_number:
+        raise DataError(f"The targets are of the type {targets.dtype}; regression needs numbers.")
+    if task is not None:
+        return cast(TaskKind, task)
+    if is_matrix:
+        return "multilabel"
+    is_fraction = targets.dtype.kind == "f" and bool((targets != np.floor(targets)).any())
+    return "regression" if is_fraction else "classification"
+
+
+def _is_table(X: Any, modality: str | None) -> bool:  # noqa: ANN401 - as scikit-learn's
+    """Whether inputs are read as a table is: frames, texts and series; the others are images."""
+    if modality is not None or hasattr(X, "columns"):
+        return modality != "image"
+    first = next(iter(X), None) if hasattr(X, "__iter__") else None
+    return isinstance(first, str) and Path(first).suffix.lower() not in SUFFIXES
 
 
 _OPTIONS = (
-    "time", "trials", "metric", "out", "backend", "device", "threads", "seed", "offline", "plugins", "monitors",
+    "time", "trials", "task", "modality", "metric", "out", "backend", "device", "threads", "seed", "offline",
+    "plugins", "monitors",
 )  # fmt: skip

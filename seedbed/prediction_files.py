@@ -16,21 +16,55 @@ if TYPE_CHECKING:
     import numpy as np
 
 Form = Literal["csv", "json", "jsonl"]
-Cells = dict[str, str | float | None]
+
+SEPARATORS = (";", "|", ",")
+"""What may stand between labels in a cell, the preferred first; all are understood where data is read."""
+
+
+class Labels(list[str]):
+    """The labels of one row: a list in JSON; in a cell of CSV joined by the first separator in no label's name."""
+
+    def __init__(self, labels: Sequence[str], separator: str) -> None:
+        super().__init__(labels)
+        self.separator = separator
+
+    def __str__(self) -> str:
+        return self.separator.join(self) if self.separator else json.dumps(list(self), ensure_ascii=False)
+
+
+Cells = dict[str, str | float | Labels | None]
 
 
 def prediction_rows(
-    inputs: Sequence[str], predictions: Sequence[str], probabilities: np.ndarray | None, classes: Sequence[str]
+    inputs: Sequence[str],
+    predictions: Sequence[str | float | Sequence[str] | None],
+    probabilities: np.ndarray | None,
+    classes: Sequence[str],
 ) -> list[Cells]:
     """Return one row for each input: `input`, `prediction` and, given probabilities (N, K), `p_<class>`.
 
-    Probabilities that are not finite (the input could not be read) become None: empty in CSV, null in JSON.
+    A prediction is a class, a number, or a sequence of labels. What is None, as it could not be read, and
+    probabilities that are not finite are empty in CSV and null in JSON.
+
+    Raises:
+        UsageError: the probabilities are asked for of values, which have none.
     """
-    rows: list[Cells] = [{"input": each, "prediction": label} for each, label in zip(inputs, predictions, strict=True)]
+    if probabilities is not None and probabilities.ndim != 2:
+        raise UsageError("This model predicts numbers, and those have no probabilities; leave --proba out.")
+    separator = next((each for each in SEPARATORS if not any(each in name for name in classes)), "")
+    rows: list[Cells] = [
+        {"input": each, "prediction": _cell(found, separator)} for each, found in zip(inputs, predictions, strict=True)
+    ]
     if probabilities is not None:
         for row, values in zip(rows, probabilities, strict=True):
             row |= {f"p_{key}": _exact(float(value)) for key, value in zip(classes, values, strict=True)}
     return rows
+
+
+def _cell(found: str | float | Sequence[str] | None, separator: str) -> str | float | Labels | None:
+    if found is None or isinstance(found, str):
+        return found
+    return Labels(found, separator) if isinstance(found, Sequence) else _exact(float(found))
 
 
 def _exact(value: float) -> float | None:

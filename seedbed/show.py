@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedbed.core.space import Choice, Domain, Int, domains
+from seedbed.core.task import written
 
 if TYPE_CHECKING:
     from seedbed.core.protocols import Owner
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from seedbed.registry.registry import Row as PluginRow
 
 _FINDINGS_SHOWN = 5
+_METRICS_SHOWN = 5
+# What says most comes first; averages of precision and recall, of which there are many, come last.
+_FIRST = ("accuracy", "balanced_accuracy", "average_precision", "f1_macro", "roc_auc", "log_loss", "rmse", "mae", "r2")
 _PLAIN = str.maketrans({"·": "/", "…": "..."})
 
 
@@ -127,7 +131,7 @@ def number(value: float | None) -> str:
     """Return a score in four digits, a dash for none."""
     if value is None or not math.isfinite(value):
         return "-"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:.5g}"
+    return written(value)
 
 
 def interval(row: Row) -> str:
@@ -139,8 +143,8 @@ def run_summary(document: Mapping[str, Any], board: Leaderboard) -> str:
     """Say what a run found, where it lies and what to type next; `document` is that of `fit --json`."""
     lines = [*_findings(document["findings"]), _best(board), _kept(document["best"], board.metric)]
     if document["test"]:
-        lines.append(f"Test: {metrics(document['test'])}")
-        lines.append(_without_leaked(document.get("test_without_leaked")))
+        lines.append(f"Test: {metrics(document['test'], board.metric)}")
+        lines.append(_without_leaked(document.get("test_without_leaked"), board.metric))
     if board.best and not board.beats_baseline:
         lines.append("Nothing beats the baseline: more data, cleaner labels or more time may help.")
     lines.append(ties(board))
@@ -154,14 +158,14 @@ def run_summary(document: Mapping[str, Any], board: Leaderboard) -> str:
     return "\n".join(filter(None, lines))
 
 
-def _without_leaked(found: Mapping[str, Any] | None) -> str:
+def _without_leaked(found: Mapping[str, Any] | None, metric: str) -> str:
     """Say what the test is worth without the rows that training has too; empty where there are none."""
     if not found:
         return ""
     if not found["metrics"]:
         return f"      All {found['leaked']:,} test rows have a duplicate in training: this test proves nothing."
     rows = f"without the {found['leaked']:,} test rows that have a duplicate in training"
-    return f"      {metrics(found['metrics'])} {rows}"
+    return f"      {metrics(found['metrics'], metric)} {rows}"
 
 
 def _best(board: Leaderboard) -> str:
@@ -194,16 +198,28 @@ def _findings(found: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def metrics(values: Mapping[str, float]) -> str:
-    """Return named scores in one line."""
-    return ", ".join(f"{key} {number(value)}" for key, value in sorted(values.items()))
+def metrics(values: Mapping[str, float], first: str = "") -> str:
+    """Return the scores that say most in one line, the one that decides first, and how many more there are."""
+    names = _by_weight(values, first)
+    shown = ", ".join(f"{key} {number(values[key])}" for key in names[:_METRICS_SHOWN])
+    more = len(names) - _METRICS_SHOWN
+    return f"{shown} (--json has {more} more)" if more > 0 else shown
+
+
+def _by_weight(values: Mapping[str, float], first: str = "") -> list[str]:
+    order = {name: place for place, name in enumerate((first, *_FIRST))}
+    return sorted(values, key=lambda name: (name != first, order.get(name, len(order)), name))
 
 
 def evaluation(document: Mapping[str, Any]) -> str:
-    """Say what `evaluate` found, in one line."""
+    """Say what `evaluate` found: in one line, or, where the scores are many, in a line each."""
     skipped = document.get("skipped", 0)
     left_out = f"; {skipped:,} left out, unreadable or of a class the model does not know" if skipped else ""
-    return f"{metrics(document['metrics'])} on {document['examples']:,} examples{left_out}"
+    values, rows = document["metrics"], f"{document['examples']:,} examples{left_out}"
+    if len(values) <= _METRICS_SHOWN:
+        return f"{metrics(values)} on {rows}"
+    lines = [(name, number(values[name])) for name in _by_weight(values)]
+    return f"On {rows}:\n{table(('metric', 'score'), lines, right=('score',))}"
 
 
 def quoted(path: object) -> str:

@@ -76,7 +76,7 @@ class Handle:
 class Predicted:
     inputs: list
     predictions: list
-    probabilities: np.ndarray
+    outputs: np.ndarray
     unreadable: dict
 
 

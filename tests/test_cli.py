@@ -201,5 +201,5 @@ def test_the_plugin_of_the_readme_is_found(tmp_path):
     text = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
     (block,) = [each for each in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "hookimpl" in each]
     (tmp_path / "mine.py").write_text(block)
-    answer = seedbed("--plugin", tmp_path / "mine.py", "plugins", "show", "schedule:linear")
+    answer = seedbed("--plugin", tmp_path / "mine.py", "plugins", "show", "schedule:straight")
     assert "Straight down to zero." in answer.stdout, answer.output

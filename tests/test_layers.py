@@ -38,7 +38,7 @@ ONLY_IN = {
     "timm": ("plugins/",),
 }
 TORCH = (
-    "core/data/batches.py",
+    "core/data/feeding/",
     "core/training/",
     "core/results/bundle.py",
     "core/results/predict.py",
@@ -169,6 +169,7 @@ def test_torch_stays_where_it_is_needed():
 
 def test_declarations_import_nothing_heavy():
     heavy = {"torch", "torchvision", "timm", "numpy", "datasets", "PIL", "rich", "sklearn", "safetensors"}
+    heavy |= {"albumentations", "cv2", "transformers"}
     strangers = [
         f"{where(path)}, line {found.line}: {found.module}"
         for path in ROOT.glob("plugins/*/__init__.py")

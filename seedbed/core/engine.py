@@ -9,7 +9,8 @@ from typing import cast
 
 from seedbed.core.data.check import by_severity
 from seedbed.core.data.dataset import Dataset
-from seedbed.core.data.prepared import Prepared, PreparedImages
+from seedbed.core.data.prepared import Prepared
+from seedbed.core.data.preparing.prepare_again import Ready
 from seedbed.core.data.profile import Profile
 from seedbed.core.data.repair import Checked
 from seedbed.core.data.schema import Schema
@@ -20,6 +21,7 @@ from seedbed.core.protocols import Strategy
 from seedbed.core.results.bundle import save_bundle
 from seedbed.core.results.diagnose import diagnose
 from seedbed.core.results.ranking import Ranking, rank_run
+from seedbed.core.results.transfer import judge_transfer
 from seedbed.core.runfolder import RunFolder
 from seedbed.core.search.candidate import EvaluationJob
 from seedbed.core.search.compose import Composition, compose
@@ -62,12 +64,13 @@ def fit(request: Request) -> Outcome:
         prepared = run.prepare(dataset)
         checked = run.check(dataset, prepared)
         splits = run.split(dataset, checked)
-        profile = run.describe(dataset, prepared, checked, splits)
+        ready = run.feed(dataset, prepared, splits)
+        profile = run.describe(dataset, ready, checked, splits)
         composition = run.compose(profile)
-        ended = run.search(composition, prepared, profile)
+        ended = run.search(composition, ready, profile)
         ranking = run.rank(profile)
-        run.keep(ranking, prepared, profile)
-        run.test(prepared, profile)
+        run.keep(ranking, ready, profile)
+        run.score(ready, profile)
         return run.finish(ended, ranking)
 
 
@@ -130,11 +133,15 @@ class _Steps:
     def _is_described(self) -> bool:
         return self.history.profile is not None and self.folder.splits.is_file()
 
-    def describe(self, dataset: Dataset, prepared: Prepared, checked: Checked | None, splits: Splits) -> Profile:
+    def feed(self, dataset: Dataset, prepared: Prepared, splits: Splits) -> Ready:
+        """Bring the rows into the form that models take; a vocabulary is learnt from the training part."""
+        return self.intake.feed(dataset, prepared, splits, self.folder.vocabulary)
+
+    def describe(self, dataset: Dataset, ready: Ready, checked: Checked | None, splits: Splits) -> Profile:
         """Measure the data and say what was found; a run that goes on has done so."""
         if checked is None:
             return cast(Profile, self.history.profile)
-        profile = self.intake.describe(dataset, prepared, checked, splits)
+        profile = self.intake.describe(dataset, ready.prepared, checked, splits, ready.tokens)
         findings = by_severity((*checked.findings, *splits.findings))
         self.folder.save_facts(profile, findings)
         for finding in findings:
@@ -153,7 +160,7 @@ class _Steps:
                 self.chronicle.record(refusal)
         return composition
 
-    def search(self, composition: Composition, prepared: Prepared, profile: Profile) -> str:
+    def search(self, composition: Composition, ready: Ready, profile: Profile) -> str:
         """Ask and tell until the budget is spent; every better model becomes the bundle at once."""
         self._enter("searching")
         spec = self.request.lookup.get("strategy", self.settings.strategy)
@@ -167,13 +174,14 @@ class _Steps:
                 for finding in diagnose(trial, self.lookup) if trial.result is not None else ():
                     self.chronicle.record(FindingMade(finding=finding, trial=number))
             if worth > kept:
-                self._save({number: 1.0}, prepared, profile, trial.score)
+                self._save({number: 1.0}, ready, profile, trial.score)
                 kept = worth
 
         return Study(
             ground=Ground(
                 profile=profile,
-                data=prepared.folder.absolute(),
+                data=ready.prepared.folder.absolute(),
+                tokens=ready.tokens_folder,
                 splits=self.folder.splits.absolute(),
                 trials=self.folder.trials.absolute(),
                 seed=self.settings.seed,
@@ -210,19 +218,22 @@ class _Steps:
             "rows": ranking.board.to_json(),
         }
         self.folder.leaderboard.write_text(json.dumps(board, indent=2, ensure_ascii=False), encoding="utf-8")
+        if (finding := judge_transfer(ranking.board, self.history)) is not None:
+            self.chronicle.record(FindingMade(finding=finding))
         return ranking
 
-    def keep(self, ranking: Ranking, prepared: Prepared, profile: Profile) -> None:
+    def keep(self, ranking: Ranking, ready: Ready, profile: Profile) -> None:
         """Make the winner the bundle, where it is not already."""
         winner = ranking.winner
-        if winner is None:
+        if winner is None or ranking.predictions is None:
             self._give_up()
             return
+        ranking.predictions.save(self.folder.valid_predictions)
         before, left = self.history.bundle, self.budget.remaining(self.history, self.chronicle.now()).seconds
         if before is not None and len(before.trials) > 1 and left == 0 and self.history.evaluation is not None:
             return  # resumed when all was done: the ensemble and its test score stay
         if before is None or before.trials != winner.trials or before.score != winner.score:
-            self._save(dict(zip(winner.trials, winner.weights, strict=True)), prepared, profile, winner.score)
+            self._save(dict(zip(winner.trials, winner.weights, strict=True)), ready, profile, winner.score)
 
     def _give_up(self) -> None:
         if self.request.cancelled():
@@ -233,21 +244,24 @@ class _Steps:
             f"`seedbed leaderboard {self.folder.path}` shows all; tracebacks lie in {self.folder.trials}."
         )
 
-    def _save(self, weights: dict[int, float], prepared: Prepared, profile: Profile, score: float | None) -> None:
+    def _save(self, weights: dict[int, float], ready: Ready, profile: Profile, score: float | None) -> None:
         save_bundle(
             self.folder.best,
             [(self.folder.trial(trial), weight) for trial, weight in weights.items()],
             profile,
-            cast(PreparedImages, prepared).form,  # compose refuses what is not of images
+            ready.form,
             score=score or 0.0,
             source=self.settings.source,
             schema=self.schema,
         )
         self.chronicle.record(BundleSaved(trials=tuple(weights), weights=tuple(weights.values()), score=score or 0.0))
 
-    def test(self, prepared: Prepared, profile: Profile) -> None:
-        """Score the bundle, through the code of `predict`, on rows that played no part in making it."""
-        if not profile.test or self.request.cancelled():
+    def score(self, ready: Ready, profile: Profile) -> None:
+        """Score the bundle, through the code of `predict`, on rows that played no part in making it.
+
+        Where there are none, say more of the rows it was chosen by.
+        """
+        if self.request.cancelled() or not self.folder.valid_predictions.is_file():
             return
         left = math.inf if self.budget.seconds is None else self.budget.seconds - self.chronicle.now()
         if left <= 0 or not self.backend.free_slots():  # none, where a trial that ignored its limit holds it
@@ -256,10 +270,13 @@ class _Steps:
             EvaluationJob(
                 bundle=str(self.folder.best.absolute()),
                 profile=profile,
-                part="test",
-                data=str(prepared.folder.absolute()),
+                part="test" if profile.test else "valid",
+                data=str(ready.prepared.folder.absolute()),
+                tokens=ready.tokens_folder,
                 splits=str(self.folder.splits.absolute()),
-                output=str((self.folder.path / "test_predictions.npz").absolute()),
+                valid=str(self.folder.valid_predictions.absolute()),
+                output=str(self.folder.test_predictions.absolute()),
+                scores=str(self.folder.scores.absolute()),
                 device=self.settings.device,
                 threads=self.place.threads,
                 seconds=None if math.isinf(left) else left,

@@ -13,14 +13,19 @@ from seedbed.core.data.check import FeatureSource, by_severity, no_features, run
 from seedbed.core.data.columns import order_of, parts_of, ranks_of
 from seedbed.core.data.dataset import Dataset, ReadContext, Table
 from seedbed.core.data.describe import describe
-from seedbed.core.data.prepared import Prepared
+from seedbed.core.data.parts import VALID
+from seedbed.core.data.prepared import Prepared, PreparedText
 from seedbed.core.data.preparing.prepare import prepare
+from seedbed.core.data.preparing.prepare_again import InputForm, Ready, feed_texts, form_of
 from seedbed.core.data.preparing.prepare_series import prepare_series
 from seedbed.core.data.preparing.prepare_text import prepare_text
+from seedbed.core.data.preparing.tokens import Tokens
+from seedbed.core.data.preparing.vocabulary import learn_vocabulary, load_vocabulary
 from seedbed.core.data.profile import Finding, Profile
 from seedbed.core.data.reading.read import read_dataset
 from seedbed.core.data.repair import Checked, Policy, joined
 from seedbed.core.data.schema import Schema
+from seedbed.core.data.splitting.folds import judged_over
 from seedbed.core.data.splitting.split import Splits, split
 from seedbed.core.errors import DataError
 from seedbed.core.protocols import Lookup
@@ -34,7 +39,11 @@ _PREPARE: Mapping[Modality, Callable[..., Prepared]] = {
     "series": prepare_series,
 }
 _ROWS = {"image": "images", "text": "texts", "series": "series"}
-_METRIC = "accuracy"
+_METRICS: Mapping[TaskKind, str] = {
+    "classification": "accuracy",
+    "multilabel": "average_precision",  # it needs no threshold
+    "regression": "rmse",
+}
 
 
 _TORN = Finding(
@@ -104,15 +113,21 @@ class Intake:
         """Decode everything once; what an earlier run decoded is only opened."""
         rows = _ROWS[dataset.modality]
         self.report("preparing", f"{len(dataset):,} {rows}")
+        return _PREPARE[dataset.modality](
+            dataset, self.cache / "prepared", report=self._paced(rows), cancelled=self.cancelled
+        )
+
+    def _paced(self, what: str) -> Callable[[int, int], None]:
+        """Return what reports how many are done, once a second."""
         said = time.monotonic()
 
         def report(done: int, total: int) -> None:
             nonlocal said
             if time.monotonic() - said > 1.0:
                 said = time.monotonic()
-                self.report("preparing", f"{done:,} of {total:,} {rows}")
+                self.report("preparing", f"{done:,} of {total:,} {what}")
 
-        return _PREPARE[dataset.modality](dataset, self.cache / "prepared", report=report, cancelled=self.cancelled)
+        return report
 
     def check(self, dataset: Dataset, prepared: Prepared) -> Checked:
         """Run the checks and apply the repairs that the user allows."""
@@ -128,6 +143,14 @@ class Intake:
 
     def split(self, dataset: Dataset, checked: Checked) -> Splits:
         """Give every usable row its part; where that cannot be done with all copies on one side, without."""
+        splits = self._divide(dataset, checked)
+        if not self._folds(dataset, splits):
+            return splits
+        # It is not what is judged on.
+        kept = (each for each in splits.findings if each.check != "small_validation")
+        return replace(splits, findings=tuple(kept))
+
+    def _divide(self, dataset: Dataset, checked: Checked) -> Splits:
         divide = partial(
             split,
             checked.targets,
@@ -147,10 +170,36 @@ class Intake:
             splits = divide(groups=None if asked is None else joined([asked], len(dataset)))
         return replace(splits, findings=(*splits.findings, _TORN))
 
-    def describe(self, dataset: Dataset, prepared: Prepared, checked: Checked, splits: Splits) -> Profile:
+    def feed(self, dataset: Dataset, prepared: Prepared, splits: Splits, vocabulary: Path) -> Ready:
+        """Bring texts into the forms that models take; other data is ready as it is.
+
+        `vocabulary` is the file of what was learnt from the training texts, which is written if it is not there.
+        """
+        if not isinstance(prepared, PreparedText):
+            return Ready(prepared=prepared, form=form_of(prepared))
+        if vocabulary.is_file():
+            learnt = load_vocabulary(vocabulary)
+        else:
+            self.report("preparing", "a vocabulary")
+            learnt = learn_vocabulary(dataset, splits.train, seed=self.settings.seed)
+            vocabulary.parent.mkdir(parents=True, exist_ok=True)
+            learnt.save(vocabulary)
+        cache = self.cache / "prepared"
+        tokens = feed_texts(dataset, prepared, learnt, cache, report=self._paced("tokens"), cancelled=self.cancelled)
+        return Ready(prepared=prepared, form=InputForm(vocabulary=learnt), tokens=tokens)
+
+    def describe(
+        self, dataset: Dataset, prepared: Prepared, checked: Checked, splits: Splits, tokens: Tokens | None = None
+    ) -> Profile:
         """Measure what components fit themselves to."""
-        profile = describe(prepared, splits, self._task(dataset, splits))
-        return replace(profile, spellings=dict(checked.spellings))
+        profile = describe(prepared, splits, self._task(dataset, splits), tokens)
+        return replace(profile, folds=self._folds(dataset, splits), spellings=dict(checked.spellings))
+
+    def _folds(self, dataset: Dataset, splits: Splits) -> int:
+        """Return over how many folds to judge; none where the owner has said what to validate on, or what is later."""
+        if (parts_of(dataset) == VALID).any() or order_of(dataset) is not None:
+            return 0
+        return judged_over(dataset.modality, len(splits.train) + len(splits.valid))
 
     def _task(self, dataset: Dataset, splits: Splits) -> Task:
         spec = self._metric(dataset.kind)
@@ -167,7 +216,7 @@ class Intake:
         if self.settings.metric is not None:
             return cast(MetricSpec, self.lookup.get("metric", self.settings.metric))
         fitting = [spec for spec in cast(Sequence[MetricSpec], self.lookup.all("metric")) if kind in spec.tasks]
-        return next((spec for spec in fitting if spec.name == _METRIC), fitting[0] if fitting else None)
+        return next((spec for spec in fitting if spec.name == _METRICS[kind]), fitting[0] if fitting else None)
 
 
 def wanted_schema(settings: Settings) -> Schema:

@@ -111,7 +111,9 @@ class Metric(Protocol):
         label's own, against 0 and 1 (N, K); regression: values (N,) against values (N,).
 
         A metric that is the mean of a score for each row may also offer `per_row(targets,
-        predictions) -> (N,)`: the leaderboard then compares models a thousand times faster.
+        predictions) -> (N,)`: the leaderboard then compares models a thousand times faster. One that is not may
+        offer `weighted(targets, predictions, weights) -> (D,)`: its score when row n comes weights[d, n] times, for
+        D such counts, float64 (D, N).
         """
         ...
 
@@ -124,8 +126,9 @@ class Backbone(Protocol):
     - image: `inputs` float32 (N, C, H, W), normalised;
     - series: `values` float32 (N, C, T), standardised a channel and 0 where there is nothing, and `mask` bool
       (N, T), true where a row has a step; every row has at least one, the first;
-    - text with `encoding="tokens"`: `ids` int64 (N, T), 0 where there is nothing, and `mask` bool (N, T);
-    - text with `encoding="strings"`: `texts`, a list of N strings.
+    - text with `encoding="tokens"`: `ids` int64 (N, T), 0 where there is nothing, and `mask` bool (N, T); every row
+      has at least one;
+    - text with `encoding="strings"`: `texts`, a list of N strings, which may be empty.
 
     How far a row is padded must not change its features in evaluation mode.
 

@@ -36,6 +36,11 @@ class RunFolder:
         return self.path / "data" / "splits.parquet"
 
     @property
+    def vocabulary(self) -> Path:
+        """What texts are cut into."""
+        return self.path / "data" / "vocabulary.json"
+
+    @property
     def trials(self) -> Path:
         """One folder a trial."""
         return self.path / "trials"
@@ -49,6 +54,21 @@ class RunFolder:
     def leaderboard(self) -> Path:
         """The last leaderboard, as JSON."""
         return self.path / "leaderboard.json"
+
+    @property
+    def valid_predictions(self) -> Path:
+        """What the winner says of the rows that it was chosen by."""
+        return self.path / "valid_predictions.npz"
+
+    @property
+    def test_predictions(self) -> Path:
+        """What the winner says of the test part."""
+        return self.path / "test_predictions.npz"
+
+    @property
+    def scores(self) -> Path:
+        """Of the winner every metric, each class and the confusion matrix, on both parts, as JSON."""
+        return self.path / "scores.json"
 
     def trial(self, number: int) -> Path:
         """Return a trial's folder."""

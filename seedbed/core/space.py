@@ -238,4 +238,5 @@ def pick_any(
 
 def options_from(options: type, prefix: str, values: Values) -> Any:  # noqa: ANN401 - an instance of `options`
     """Build the typed options that a component's builder receives from a flat point of the space."""
-    return options(**{key: values[f"{prefix}.{key}"] for key in domains(options) if f"{prefix}.{key}" in values})
+    names = (each.name for each in fields(options))
+    return options(**{name: values[f"{prefix}.{name}"] for name in names if f"{prefix}.{name}" in values})

@@ -41,3 +41,9 @@ class Task:
         if score is None:
             return float("-inf")
         return score if self.direction == "max" else -score
+
+
+def written(score: float) -> str:
+    """Write a score for people: four decimals, or as many digits where it is no share of one."""
+    is_usual = score == 0 or 1e-3 <= abs(score) < 100
+    return f"{score:.4f}" if is_usual else f"{score:.5g}" if abs(score) >= 100 else f"{score:.4g}"

@@ -113,7 +113,7 @@ def test_a_model_knows_the_spellings_that_were_merged(tmp_path):
     assert (found["examples"], found["skipped"]) == (24, 0)
 
 
-def test_text_and_series_are_inspected_and_a_fit_says_what_is_missing(tmp_path):
+def test_text_and_series_are_inspected(tmp_path):
     lines = [{"text": f"a text about {word} number {n}", "label": word} for n in range(30) for word in ("cats", "dogs")]
     (tmp_path / "texts.jsonl").write_text("\n".join(map(json.dumps, lines)))
     found = seedbed.inspect(tmp_path / "texts.jsonl")
@@ -122,8 +122,6 @@ def test_text_and_series_are_inspected_and_a_fit_says_what_is_missing(tmp_path):
     rows = [{"wave": np.sin(np.arange(20) * (1 + n % 2)).tolist(), "kind": "ab"[n % 2]} for n in range(40)]
     (tmp_path / "waves.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert seedbed.inspect(tmp_path / "waves.jsonl").profile.channels == 1
-    with pytest.raises(UsageError, match="learns from text data"):
-        quick_fit(tmp_path / "run", str(tmp_path / "texts.jsonl"))
 
 
 def test_groups_and_order_divide_the_rows_as_asked(tmp_path):

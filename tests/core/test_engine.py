@@ -94,7 +94,7 @@ def test_the_winner_is_scored_on_the_test_rows(finished):
     (event,) = kinds(read(finished.folder / "journal.jsonl"), BundleEvaluated)
     assert event.examples == finished.history.profile.test == 359
     kept = np.load(finished.folder / "test_predictions.npz")
-    accuracy = (kept["probabilities"].argmax(1) == kept["targets"]).mean()
+    accuracy = (kept["outputs"].argmax(1) == kept["targets"]).mean()
     assert event.metrics["accuracy"] == pytest.approx(accuracy)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,13 +8,14 @@ import pytest
 from core.training.helpers import fake_lookup, make_data, run_job, trial_job
 
 from seedbed.core.data.preparing.decode import ImageForm
+from seedbed.core.data.preparing.prepare_again import InputForm
 from seedbed.core.results.bundle import save_bundle
 from seedbed.core.search.candidate import EvaluationJob, Fidelity
 from seedbed.core.search.events import BundleEvaluated, EvaluationFailed, TrialFinished
 from seedbed.core.training.predictions import load_predictions
 from seedbed.core.work import Desk, run
 
-FORM = ImageForm(height=12, width=12, channels=1)
+FORM = InputForm(image=ImageForm(height=12, width=12, channels=1))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,9 @@ def _job(made, bundle, output, part="test"):
         part=part,
         data=str(made.data),
         splits=str(made.split_file),
+        valid=str(bundle.parent / "0000" / "predictions.npz"),
         output=str(output),
+        scores=str(output.with_name("scores.json")),
         device="cpu",
     )
 
@@ -52,19 +56,33 @@ def test_a_trial_job_trains(made, tmp_path):
     assert isinstance(_do(trial_job(made, tmp_path / "0000"))[-1], TrialFinished)
 
 
-@pytest.mark.parametrize("part", ["test", "valid"])
-def test_a_bundle_is_scored_on_the_part_asked_for(made, bundle, tmp_path, part):
-    folder, score = bundle
-    (event,) = _do(_job(made, folder, tmp_path / "found.npz", part))
+def test_a_bundle_is_scored_on_the_test_part(made, bundle, tmp_path):
+    (event,) = _do(_job(made, bundle[0], tmp_path / "found.npz"))
     found = load_predictions(tmp_path / "found.npz")
-    rows = made.splits.rows(part)
     assert isinstance(event, BundleEvaluated)
-    assert (event.part, event.examples) == (part, len(rows))
-    assert np.array_equal(found.rows, rows)
-    assert np.array_equal(found.targets, made.splits.targets[rows])
-    assert event.metrics["accuracy"] == float((found.probabilities.argmax(1) == found.targets).mean())
-    if part == "valid":
-        assert event.metrics["accuracy"] == score
+    assert (event.part, event.examples) == ("test", len(made.splits.test))
+    assert np.array_equal(found.rows, made.splits.test)
+    assert np.array_equal(found.targets, made.splits.targets[made.splits.test])
+    assert event.metrics["accuracy"] == float((found.outputs.argmax(1) == found.targets).mean())
+
+
+def test_what_it_was_chosen_by_is_scored_as_it_was_predicted_then(made, bundle, tmp_path):
+    """The kept model may have learnt from those rows, so it is not asked again."""
+    folder, score = bundle
+    (event,) = _do(_job(made, folder, tmp_path / "found.npz", "valid"))
+    assert (event.part, event.examples) == ("valid", len(made.splits.valid))
+    assert event.metrics["accuracy"] == score
+    assert not (tmp_path / "found.npz").exists()
+
+
+def test_every_class_and_the_confusion_of_both_parts_are_stored(made, bundle, tmp_path):
+    _do(_job(made, bundle[0], tmp_path / "found.npz"))
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores) == {"valid", "test"}
+    for part, found in scores.items():
+        assert found["examples"] == len(made.splits.rows(part))
+        assert [each["name"] for each in found["classes"]] == list(made.splits.classes)
+        assert np.sum(found["confusion"]) == found["examples"]
 
 
 def test_rows_that_cannot_be_used_are_left_out(made, bundle, tmp_path):

@@ -66,7 +66,7 @@ def test_predictions_name_the_files_that_cannot_be_read(run, damaged):
     found = run.best.predict_frame(str(damaged))
     unreadable = {found.inputs[row].rsplit("/", 1)[-1] for row in found.unreadable}
     assert unreadable == {"truncated.png", "text.png"}
-    assert all(found.predictions[row] == "" for row in found.unreadable)
+    assert all(found.predictions[row] is None for row in found.unreadable)
 
 
 def fit(source, out):

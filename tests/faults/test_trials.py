@@ -88,7 +88,7 @@ def test_a_bundle_predicts_in_a_fresh_process_what_it_did_in_its_run(run, shell,
     kept = np.load(run[2] / "test_predictions.npz")
     found = np.array([[float(table[row][f"p_{name}"]) for name in classes] for row in kept["rows"]], np.float32)
     assert len(table) == 1797
-    assert np.array_equal(found.argmax(1), kept["probabilities"].argmax(1))
+    assert np.array_equal(found.argmax(1), kept["outputs"].argmax(1))
     # Batches of other sizes sum in another order: nothing else may differ.
-    assert np.allclose(found, kept["probabilities"], atol=1e-5)
+    assert np.allclose(found, kept["outputs"], atol=1e-5)
     assert [table[row]["prediction"] for row in kept["rows"]] == [classes[best] for best in found.argmax(1)]

@@ -41,7 +41,9 @@ def trial_job(trial, do, *, seconds=None, grace=10.0, **more):
 
 
 def evaluation_job(do, **more):
-    return EvaluationJob(bundle=do, profile=PROFILE, part="test", data="d", splits="s", output="o", **more)
+    return EvaluationJob(
+        bundle=do, profile=PROFILE, part="test", data="d", splits="s", valid="v", output="o", scores="c", **more
+    )
 
 
 def epoch(job, score=0.5):

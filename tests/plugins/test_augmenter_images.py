@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from seedbed.core.specs import NoOptions
-from seedbed.plugins.augmenters import AffineOptions, ColourOptions, EraseOptions, ShiftOptions, ZoomOptions
-from seedbed.plugins.augmenters.images import affine, colour, erase, flip, shift, zoom
+from seedbed.plugins.augmenters import AffineOptions, EraseOptions, ShiftOptions, ZoomOptions
+from seedbed.plugins.augmenters.images import affine, erase, flip, shift, zoom
 from seedbed.registry.conformance.samples import profile_of
 
 
@@ -156,31 +156,23 @@ def test_what_is_erased_is_one_rectangle():
             assert int(places.max() - places.min()) + 1 == len(places)
 
 
-def test_colour_changes_stay_within_their_strength():
-    inputs = torch.full((300, 1, 8, 8), 0.5)
-    found = _apply(colour, ColourOptions(strength=0.3), inputs)[:, 0, 0, 0]
-    assert 0.35 - 1e-6 <= float(found.min()) < 0.37
-    assert 0.63 < float(found.max()) <= 0.65 + 1e-6
+@pytest.mark.parametrize(
+    ("build", "options"),
+    [
+        (shift, ShiftOptions(share=0.0)),
+        (erase, EraseOptions(share=0.0, probability=1.0)),
+        (erase, EraseOptions(share=0.3, probability=0.0)),
+    ],
+    ids=["shift", "small", "seldom"],
+)
+def test_at_no_strength_images_stay_exactly_as_they_are(build, options):
+    inputs = _inputs(20)
+    assert torch.equal(_apply(build, options, inputs), inputs)
 
 
-def test_colour_treats_every_image_alone_and_all_its_pixels_alike():
-    inputs = 0.3 + 0.4 * _inputs(50, channels=1)
-    found = _apply(colour, ColourOptions(strength=0.2), inputs)
-    for before, after in zip(inputs.flatten(1), found.flatten(1), strict=True):
-        slope = (after.max() - after.min()) / (before.max() - before.min())
-        expected = after.mean() + slope * (before - before.mean())
-        assert torch.allclose(after, expected, atol=1e-5)
-        assert 0.8**2 - 1e-4 <= float(slope) <= 1.2**2 + 1e-4
-
-
-def test_saturation_moves_colours_and_leaves_grey_pictures_grey():
-    grey = _inputs(20, channels=1).repeat(1, 3, 1, 1)
-    found = _apply(colour, ColourOptions(strength=0.4), grey)
-    assert torch.allclose(found, found.mean(1, keepdim=True).expand_as(found), atol=1e-5)
-    vivid = torch.tensor([0.8, 0.4, 0.3])[None, :, None, None].expand(200, 3, 4, 4)
-    changed = _apply(colour, ColourOptions(strength=0.4), vivid)
-    spread = (changed.amax(1) - changed.amin(1)).mean((1, 2)) / changed.mean((1, 2, 3))
-    assert float(spread.std()) > 0.05
+def test_zoom_that_keeps_everything_changes_nothing():
+    inputs = _inputs(20)
+    assert torch.allclose(_apply(zoom, ZoomOptions(smallest=1.0), inputs), inputs, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -190,9 +182,8 @@ def test_saturation_moves_colours_and_leaves_grey_pictures_grey():
         (zoom, ZoomOptions(smallest=0.2)),
         (erase, EraseOptions(share=0.3, probability=1.0)),
         (shift, ShiftOptions(share=0.25)),
-        (colour, ColourOptions(strength=0.6)),
     ],
-    ids=["affine", "zoom", "erase", "shift", "colour"],
+    ids=["affine", "zoom", "erase", "shift"],
 )
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (17, 40)])
 def test_the_strongest_options_keep_form_and_range(build, options, height, width):

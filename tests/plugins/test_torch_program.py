@@ -6,6 +6,7 @@ import torch
 from core.training.helpers import fake_lookup, make_data, run_job, trial_job
 
 from seedbed.core.data.preparing.decode import ImageForm
+from seedbed.core.data.preparing.prepare_again import InputForm
 from seedbed.core.results.bundle import save_bundle
 from seedbed.core.results.predict import Model
 from seedbed.core.search.candidate import Fidelity
@@ -37,7 +38,7 @@ def bundle(made, tmp_path_factory):
         assert isinstance(run_job(job)[-1], TrialFinished)
         trials.append((folder / str(number), 0.75 - 0.5 * number))
     replace(load_member(trials[1][0]), test_time_views=True).save(trials[1][0])
-    form = ImageForm(height=12, width=12, channels=1)
+    form = InputForm(image=ImageForm(height=12, width=12, channels=1))
     save_bundle(folder / "best", trials, made.profile, form, score=0.9, source="here")
     return folder / "best"
 

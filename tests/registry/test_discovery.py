@@ -61,35 +61,35 @@ def install(monkeypatch, tmp_path):
 
 
 def test_an_installed_plugin_is_found_with_its_distribution(install):
-    install("lion", "lion_plugin", PLUGIN.format(name="lion"))
+    install("signum", "signum_plugin", PLUGIN.format(name="signum"))
     registry = open_registry()
-    assert "lion" in registry.names("optimizer")
-    assert registry.owner("optimizer", "lion") == Owner("dist-of-lion_plugin", "1.2")
+    assert "signum" in registry.names("optimizer")
+    assert registry.owner("optimizer", "signum") == Owner("dist-of-signum_plugin", "1.2")
     assert registry.plugins == ()
     assert registry.portable
 
 
 def test_installed_plugins_can_be_left_out(install):
-    install("lion", "lion_plugin", PLUGIN.format(name="lion"))
-    assert "lion" not in open_registry(installed=False).names("optimizer")
+    install("signum", "signum_plugin", PLUGIN.format(name="signum"))
+    assert "signum" not in open_registry(installed=False).names("optimizer")
 
 
 @pytest.mark.parametrize(
     ("limit", "names"),
-    [(None, {"lion", "muon"}), ("", set()), ("lion", {"lion"}), (" muon , lion", {"lion", "muon"})],
+    [(None, {"signum", "muon"}), ("", set()), ("signum", {"signum"}), (" muon , signum", {"signum", "muon"})],
 )
 def test_the_environment_limits_installed_plugins(install, monkeypatch, limit, names):
     install("muon", "muon_plugin", PLUGIN.format(name="muon"))
-    install("lion", "lion_plugin", PLUGIN.format(name="lion"))
+    install("signum", "signum_plugin", PLUGIN.format(name="signum"))
     if limit is not None:
         monkeypatch.setenv("SEEDBED_PLUGINS", limit)
-    assert set(open_registry().names("optimizer")) & {"lion", "muon"} == names
+    assert set(open_registry().names("optimizer")) & {"signum", "muon"} == names
 
 
 def test_a_limit_that_names_nothing_installed_is_told(install, monkeypatch, caplog):
-    monkeypatch.setenv("SEEDBED_PLUGINS", "lyon")
+    monkeypatch.setenv("SEEDBED_PLUGINS", "signun")
     open_registry()
-    assert "SEEDBED_PLUGINS names the plugin 'lyon'" in caplog.text
+    assert "SEEDBED_PLUGINS names the plugin 'signun'" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,10 @@ def test_a_limit_that_names_nothing_installed_is_told(install, monkeypatch, capl
 )
 def test_a_plugin_that_cannot_be_loaded_becomes_a_row(install, caplog, code, says):
     install("bad", "bad_plugin", code)
-    install("lion", "lion_plugin", PLUGIN.format(name="lion"))
+    install("signum", "signum_plugin", PLUGIN.format(name="signum"))
     with caplog.at_level(logging.WARNING):
         registry = open_registry()
-        assert "lion" in registry.names("optimizer")
+        assert "signum" in registry.names("optimizer")
     (row,) = left_out(registry)
     assert (row.name, row.owner, row.kind) == ("bad", Owner("dist-of-bad_plugin", "1.2"), "")
     assert says in row.reason
@@ -118,34 +118,34 @@ def test_a_plugin_that_cannot_be_loaded_becomes_a_row(install, caplog, code, say
 
 
 def test_one_broken_hook_leaves_the_others_alone(install):
-    code = PLUGIN.format(name="lion") + "\n@hookimpl\ndef register_schedules():\n    yield 1 / 0\n"
-    install("lion", "lion_plugin", code)
+    code = PLUGIN.format(name="signum") + "\n@hookimpl\ndef register_schedules():\n    yield 1 / 0\n"
+    install("signum", "signum_plugin", code)
     registry = open_registry()
-    assert "lion" in registry.names("optimizer")
+    assert "signum" in registry.names("optimizer")
     assert registry.names("schedule")
-    assert [(row.name, row.kind) for row in left_out(registry)] == [("lion", "schedule")]
+    assert [(row.name, row.kind) for row in left_out(registry)] == [("signum", "schedule")]
 
 
 def test_two_distributions_may_choose_one_entry_point_name(install):
-    install("ours", "lion_plugin", PLUGIN.format(name="lion"))
+    install("ours", "signum_plugin", PLUGIN.format(name="signum"))
     install("ours", "muon_plugin", PLUGIN.format(name="muon"))
-    assert {"lion", "muon"} <= set(open_registry().names("optimizer"))
+    assert {"signum", "muon"} <= set(open_registry().names("optimizer"))
 
 
 def test_a_plugin_named_and_installed_is_loaded_once(install):
-    install("lion", "lion_plugin", PLUGIN.format(name="lion"))
-    registry = open_registry(["lion_plugin"])
-    assert "lion" in registry.names("optimizer")
-    assert registry.named == ("lion",)
-    assert registry.plugins == ("lion_plugin",)
-    assert registry.owner("optimizer", "lion") == Owner("dist-of-lion_plugin", "1.2")
+    install("signum", "signum_plugin", PLUGIN.format(name="signum"))
+    registry = open_registry(["signum_plugin"])
+    assert "signum" in registry.names("optimizer")
+    assert registry.named == ("signum",)
+    assert registry.plugins == ("signum_plugin",)
+    assert registry.owner("optimizer", "signum") == Owner("dist-of-signum_plugin", "1.2")
 
 
 def test_a_named_plugin_stands_above_the_limit(install, monkeypatch):
-    install("lion", "lion_plugin", PLUGIN.format(name="lion"))
+    install("signum", "signum_plugin", PLUGIN.format(name="signum"))
     monkeypatch.setenv("SEEDBED_PLUGINS", "")
-    registry = open_registry(["lion_plugin"])
-    assert registry.owner("optimizer", "lion") == Owner("dist-of-lion_plugin", "1.2")
+    registry = open_registry(["signum_plugin"])
+    assert registry.owner("optimizer", "signum") == Owner("dist-of-signum_plugin", "1.2")
 
 
 def test_a_module_that_is_not_there_becomes_a_row():
@@ -155,7 +155,7 @@ def test_a_module_that_is_not_there_becomes_a_row():
 
 
 def test_a_module_object_is_known_elsewhere_by_its_name(tmp_path, monkeypatch):
-    (tmp_path / "importable_plugin.py").write_text(PLUGIN.format(name="lion"))
+    (tmp_path / "importable_plugin.py").write_text(PLUGIN.format(name="signum"))
     monkeypatch.syspath_prepend(tmp_path)
     import importable_plugin
 
@@ -166,11 +166,11 @@ def test_a_module_object_is_known_elsewhere_by_its_name(tmp_path, monkeypatch):
 
 def test_a_module_made_up_here_is_not_portable():
     module = ModuleType("made_up")
-    spec = OptimizerSpec(name="lion", summary="One of ours.", build="made_up:make")
+    spec = OptimizerSpec(name="signum", summary="One of ours.", build="made_up:make")
     module.register_optimizers = hookimpl(lambda: [spec])
     registry = open_registry([module], installed=False)
-    assert "lion" in registry.names("optimizer")
-    assert registry.owner("optimizer", "lion") == Owner("made_up", "")
+    assert "signum" in registry.names("optimizer")
+    assert registry.owner("optimizer", "signum") == Owner("made_up", "")
     assert not registry.portable
 
 

@@ -87,8 +87,8 @@ def test_each_kind_has_its_hook_in_the_order_of_a_run():
 def test_the_first_plugin_passes_the_kit(tmp_path):
     """The file that docs/first-plugin.md begins with, as written there."""
     text = (DOCS / "first-plugin.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n# lion\.py\n(.*?)```", text, re.S)
-    file = tmp_path / "lion.py"
+    (code,) = re.findall(r"```python\n# signum\.py\n(.*?)```", text, re.S)
+    file = tmp_path / "signum.py"
     file.write_text(code)
     held = type("Held", (conformance.OptimizerContract,), {"plugin": str(file)})()
     (spec,) = held.specs()

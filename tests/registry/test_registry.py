@@ -14,7 +14,7 @@ from seedbed.core.specs import KINDS
 from seedbed.registry.builtin import BUILTIN
 from seedbed.registry.registry import open_registry
 
-LION = OptimizerSpec(name="lion", summary="Signs of momentum.", build="json:dumps", aliases=("evolved",))
+SIGNUM = OptimizerSpec(name="signum", summary="Signs of momentum.", build="json:dumps", aliases=("evolved",))
 
 
 def left_out(registry):
@@ -31,22 +31,22 @@ def test_no_built_in_is_broken():
 
 
 def test_a_component_is_found_by_name_and_by_alias(registry_with, offering):
-    registry = registry_with(mine=offering(LION))
-    assert registry.get("optimizer", "lion") is LION
-    assert registry.get("optimizer", "evolved") is LION
-    assert "lion" in registry.names("optimizer")
+    registry = registry_with(mine=offering(SIGNUM))
+    assert registry.get("optimizer", "signum") is SIGNUM
+    assert registry.get("optimizer", "evolved") is SIGNUM
+    assert "signum" in registry.names("optimizer")
     assert "evolved" not in registry.names("optimizer")
 
 
 def test_names_are_sorted(registry_with, offering):
-    names = registry_with(mine=offering(LION)).names("optimizer")
+    names = registry_with(mine=offering(SIGNUM)).names("optimizer")
     assert list(names) == sorted(names)
-    assert {"adamw", "lion", "sgd"} <= set(names)
+    assert {"adamw", "signum", "sgd"} <= set(names)
 
 
 def test_an_unknown_name_ends_with_a_way_out(registry_with, offering):
-    with pytest.raises(UnknownName, match=r"No optimizer is named 'lyon'. Did you mean 'lion'\?") as caught:
-        registry_with(mine=offering(LION)).get("optimizer", "lyon")
+    with pytest.raises(UnknownName, match=r"No optimizer is named 'signun'. Did you mean 'signum'\?") as caught:
+        registry_with(mine=offering(SIGNUM)).get("optimizer", "signun")
     assert "`seedbed plugins list optimizer` shows all" in str(caught.value)
 
 
@@ -59,7 +59,7 @@ def test_an_unknown_name_points_at_plugins_that_could_not_be_loaded(registry_wit
 
     broken.register_optimizers = register_optimizers
     with pytest.raises(UnknownName, match="With -v it says why broken could not be loaded"):
-        registry_with(broken=broken).get("optimizer", "lion")
+        registry_with(broken=broken).get("optimizer", "signum")
 
 
 def test_an_unknown_kind_ends_with_a_way_out(registry_with):
@@ -80,14 +80,14 @@ def test_a_conflict_names_both_owners(registry_with, offering):
 def test_a_conflict_of_an_alias_counts(registry_with, offering):
     other = OptimizerSpec(name="evolved", summary="Another.", build="json:dumps")
     with pytest.raises(NameConflict, match="first and second both register the optimizer 'evolved'"):
-        registry_with(first=offering(LION), second=offering(other)).get("optimizer", "evolved")
+        registry_with(first=offering(SIGNUM), second=offering(other)).get("optimizer", "evolved")
 
 
 def test_a_conflict_leaves_other_names_alone(registry_with, offering):
     rogue = OptimizerSpec(name="sgd", summary="Another SGD.", build="rogue:sgd")
-    registry = registry_with(rogue=offering(rogue, LION))
+    registry = registry_with(rogue=offering(rogue, SIGNUM))
     assert registry.get("optimizer", "adamw").name == "adamw"
-    assert registry.get("optimizer", "lion") is LION
+    assert registry.get("optimizer", "signum") is SIGNUM
     assert registry.names("schedule")
 
 
@@ -117,7 +117,7 @@ def test_the_listing_says_what_cannot_run_here(registry_with, offering):
 def test_loading_imports_the_code_behind_a_spec(registry_with, offering):
     import json
 
-    assert registry_with(mine=offering(LION)).load(LION) is json.dumps
+    assert registry_with(mine=offering(SIGNUM)).load(SIGNUM) is json.dumps
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_a_missing_module_says_what_to_install(registry_with, offering, tmp_path
 
 
 def test_each_registry_is_its_own(registry_with, offering):
-    assert "lion" in registry_with(mine=offering(LION)).names("optimizer")
-    assert "lion" not in registry_with().names("optimizer")
+    assert "signum" in registry_with(mine=offering(SIGNUM)).names("optimizer")
+    assert "signum" not in registry_with().names("optimizer")
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,8 @@ class _Outside:
 @pytest.mark.parametrize(
     ("specs", "says"),
     [
-        ([LION, ScheduleSpec(name="flat", summary="Flat.", build="json:dumps")], "yields ScheduleSpec"),
-        ([LION, LION], "registers the optimizer 'evolved' twice"),
+        ([SIGNUM, ScheduleSpec(name="flat", summary="Flat.", build="json:dumps")], "yields ScheduleSpec"),
+        ([SIGNUM, SIGNUM], "registers the optimizer 'evolved' twice"),
         (None, "returns None; yield OptimizerSpec"),
         (
             [OptimizerSpec(name="wild", summary="Wild.", build="json:dumps", options=_Outside)],
@@ -171,7 +171,7 @@ def test_a_hook_that_yields_the_wrong_thing_is_left_out_of_its_kind(registry_wit
     module.register_schedules = hookimpl(lambda: [ScheduleSpec(name="flat", summary="Flat.", build="json:dumps")])
     module.register_optimizers.__name__ = "register_optimizers"
     registry = registry_with(rogue=module)
-    assert "lion" not in registry.names("optimizer")
+    assert "signum" not in registry.names("optimizer")
     assert "flat" in registry.names("schedule")
     (row,) = left_out(registry)
     assert says in row.reason
@@ -185,7 +185,7 @@ def test_a_plugin_that_was_asked_for_must_work(registry_with):
 
 
 def test_sound_plugins_pass_unhindered(registry_with, offering):
-    registry_with(mine=offering(LION)).require_named()
+    registry_with(mine=offering(SIGNUM)).require_named()
 
 
 def test_commands_come_from_plugins(registry_with):

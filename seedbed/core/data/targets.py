@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,24 @@ class Targets:
                 merged[:, new] |= self.values[:, old]
             return replace(self, values=merged, classes=classes)
         return replace(self, values=place[self.values], classes=classes)
+
+    def by_classes(self, classes: Sequence[str]) -> np.ndarray:
+        """Return the values in the order of other classes, as `Splits.targets`; what is not among them is unknown.
+
+        Classification: int64 (N,), -1 where unknown; multi-label: uint8 (N, K); regression: float64 (N,).
+        """
+        if self.kind == "regression":
+            return self.values
+        index = {name: number for number, name in enumerate(classes)}
+        if self.kind == "multilabel":
+            labels = np.zeros((len(self), len(classes)), dtype=np.uint8)
+            for number, name in enumerate(self.classes):
+                if name in index:
+                    labels[:, index[name]] = self.values[:, number]
+            return labels
+        place = np.array([*(index.get(name, -1) for name in self.classes), -1], dtype=np.int64)  # -1 stays -1
+        found: np.ndarray = place[self.values]
+        return found
 
     def relabelled(self, rows: np.ndarray, names: tuple[str, ...]) -> Targets:
         """Return the targets with these rows given these classes, which must exist."""

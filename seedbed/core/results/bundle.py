@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from seedbed.core.data.preparing.decode import ImageForm
+from seedbed.core.data.preparing.prepare_again import InputForm
 from seedbed.core.data.profile import Profile
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
@@ -35,14 +35,14 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bundle:
-    """What `bundle.json` says: `form` is what inputs are decoded to, `score` the metric on the validation part.
+    """What `bundle.json` says: `form` is what inputs are brought to, `score` the metric on the validation part.
 
     `schema` names the columns of the table it was trained on, so that one of the same form can be predicted.
     """
 
     format: int = FORMAT
     profile: Profile
-    form: ImageForm
+    form: InputForm
     parts: tuple[Part, ...]
     score: float
     source: str = ""
@@ -65,7 +65,7 @@ def save_bundle(
     folder: Path,
     trials: Sequence[tuple[Path, float]],
     profile: Profile,
-    form: ImageForm,
+    form: InputForm,
     *,
     score: float,
     source: str,

@@ -11,19 +11,20 @@ import numpy as np
 from seedbed.core.errors import UsageError
 from seedbed.core.protocols import Metric
 from seedbed.core.results.leaderboard import Direction
-from seedbed.core.training.predictions import Predictions, align, bootstrap
+from seedbed.core.training.predictions import Predictions, align, bootstrap, proper_losses
 
 _POOL = 25  # only the best are worth averaging, and the time grows with their number
 _DOUBT = 0.1  # how often the ensemble may fail to win before the single model is preferred
 _TEMPERATURES = tuple(float(each) for each in np.geomspace(0.2, 5.0, 25))
-_LEAST_SHARE = 0.05  # of the log loss, what an ensemble must take away where the score is tied
-_ROUNDING = 1e-6  # differences below come from adding float32 in another order
+_LEAST_SHARE = 0.05  # of the proper loss, what an ensemble must take away where the score is tied
+_ROUNDING = 1e-6  # differences below come from adding float32 in another order; of errors of values, their share
+_CELLS = 2_000_000  # outputs that every step of the search looks at; of more, some rows are left out
 _TINY = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ensemble:
-    """Trials with the weights of their probabilities (they sum to 1), the heaviest first.
+    """Trials with the weights of their outputs (they sum to 1), the heaviest first.
 
     `score` is that of the average on the validation rows; `gain_low` is the 10 % quantile of the paired
     bootstrap of its gain over the best single trial, 0 for that trial alone.
@@ -47,14 +48,15 @@ def select_ensemble(
     """Choose an ensemble by greedy selection with replacement (Caruana et al. 2004, ICML).
 
     It starts with the best trial and adds, at most `rounds` times in all, whichever trial lifts the
-    average's score most, at equal scores the one that lowers its log loss most, until nothing does. How
+    average's score most, at equal scores the one that lowers its proper loss most, until nothing does. How
     often a trial was chosen is its weight.
 
     The result replaces the best trial only if it wins beyond noise, in 90 % of paired bootstrap draws:
-    by its score; or, where the score is no worse, by its log loss and by a twentieth of it at least.
+    by its score; or, where the score is no worse, by its proper loss (log loss, for values the squared
+    error) and by a twentieth of it at least.
     The second way is for small validation parts, where equally good nets with errors of their own tie in
     accuracy (0.993 on 288 rows says nothing about the third digit): their average is the better model,
-    and log loss sees it. Both are brought to their best temperature first (Guo et al. 2017), or else a
+    and log loss sees it. Classifiers are brought to their best temperature first (Guo et al. 2017), or else a
     weak but sure model would look like help for a good one that label smoothing keeps unsure. The
     twentieth keeps near copies out, whose average is ever so slightly better by Jensen's inequality and
     costs their time at every prediction all the same. And no member may score worse than the best trial
@@ -76,23 +78,31 @@ def select_ensemble(
     alone = Ensemble(
         trials=(trials[best],),
         weights=(1.0,),
-        score=float(metric(single.targets, single.probabilities)),
+        score=float(metric(single.targets, single.outputs)),
         gain_low=0.0,
     )
     if len(set(chosen)) == 1:
         return alone
     found = _weighted(trials, chosen)
     average = blend(dict(zip(trials, aligned, strict=True)), found)
-    score = float(metric(average.targets, average.probabilities))
+    score = float(metric(average.targets, average.outputs))
     gain_low = _surely_gained([average, single], metric, search.sign, seed)
+    noise = _rounding(single, alone.score)
     # The bootstrap of a biased score (macro F1) may call better what scores worse on the rows themselves.
-    wins = gain_low > _ROUNDING and search.sign * (score - alone.score) > 0
+    wins = gain_low > noise and search.sign * (score - alone.score) > 0
     ties = search.sign * (score - alone.score) >= 0
-    if not wins and not (ties and _lowers_log_loss(average, single, seed)):
+    if not wins and not (ties and _lowers_loss(average, single, seed)):
         return alone
-    if not wins and any(_is_worse(aligned[index], single, metric, search.sign, seed) for index in set(chosen)):
+    if not wins and any(
+        _surely_gained([single, aligned[index]], metric, search.sign, seed) > noise for index in set(chosen)
+    ):
         return alone
     return replace(found, score=score, gain_low=gain_low)
+
+
+def _rounding(predictions: Predictions, score: float) -> float:
+    """Return what is no difference in the score: values and their errors have a unit, probabilities none."""
+    return _ROUNDING * (abs(score) if predictions.kind == "regression" else 1.0)
 
 
 def _surely_gained(pair: list[Predictions], metric: Metric, sign: float, seed: int) -> float:
@@ -101,50 +111,45 @@ def _surely_gained(pair: list[Predictions], metric: Metric, sign: float, seed: i
     return float(np.quantile(samples[:, 0] - samples[:, 1], _DOUBT))
 
 
-def _is_worse(member: Predictions, single: Predictions, metric: Metric, sign: float, seed: int) -> bool:
-    """Whether a member scores below the best trial beyond noise."""
-    return _surely_gained([single, member], metric, sign, seed) > _ROUNDING
-
-
-def _lowers_log_loss(average: Predictions, single: Predictions, seed: int) -> bool:
+def _lowers_loss(average: Predictions, single: Predictions, seed: int) -> bool:
     average, single = _tempered(average), _tempered(single)
-    before = -float(_Likelihood.per_row(single.targets, single.probabilities).mean())
-    after = -float(_Likelihood.per_row(average.targets, average.probabilities).mean())
+    before = -_Likelihood()(single.targets, single.outputs)
+    after = -_Likelihood()(average.targets, average.outputs)
     if after > (1 - _LEAST_SHARE) * before:
         return False
     return _surely_gained([average, single], _Likelihood(), 1.0, seed) > 0
 
 
 def _tempered(predictions: Predictions) -> Predictions:
-    """Return the predictions at the temperature that makes their own targets likeliest."""
-    logits = np.log(np.maximum(predictions.probabilities, _TINY))
+    """Return class probabilities at the temperature that makes their own targets likeliest; others as they are."""
+    if predictions.kind != "classification":
+        return predictions
+    logits = np.log(np.maximum(predictions.outputs, _TINY))
     found = []
     for temperature in _TEMPERATURES:
         scaled = np.exp((logits - logits.max(1, keepdims=True)) / temperature)
         probabilities = scaled / scaled.sum(1, keepdims=True)
         found.append(Predictions(predictions.rows, predictions.targets, probabilities))
-    return max(found, key=lambda each: _Likelihood()(each.targets, each.probabilities))
+    return max(found, key=lambda each: _Likelihood()(each.targets, each.outputs))
 
 
 class _Likelihood:
-    """The mean log-likelihood, a metric to be maximised."""
+    """The mean log-likelihood up to a constant (of values, under a normal distribution), to be maximised."""
 
     def __call__(self, targets: np.ndarray, predictions: np.ndarray) -> float:
         return float(self.per_row(targets, predictions).mean())
 
     @staticmethod
     def per_row(targets: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-        given = predictions[np.arange(len(targets)), targets]
-        logarithms: np.ndarray = np.log(np.maximum(given, _TINY))
-        return logarithms
+        return -proper_losses(targets, predictions)
 
 
 def blend(members: Mapping[int, Predictions], ensemble: Ensemble) -> Predictions:
-    """Return the ensemble's own predictions: the weighted mean of its members' probabilities."""
+    """Return the ensemble's own predictions: the weighted mean of its members' outputs."""
     aligned = align([members[trial] for trial in ensemble.trials])
-    total = np.zeros_like(aligned[0].probabilities)
+    total = np.zeros_like(aligned[0].outputs)
     for weight, each in zip(ensemble.weights, aligned, strict=True):
-        total += np.float32(weight) * each.probabilities
+        total += np.float32(weight) * each.outputs
     return Predictions(aligned[0].rows, aligned[0].targets, total)
 
 
@@ -160,35 +165,37 @@ class _Search:
         """Return the index of the best member, and the indices chosen, with repetitions."""
         singles = sorted(
             range(len(self.members)),
-            key=lambda index: (*self._worth(self.members[index].probabilities), -index),
+            key=lambda index: (*self._worth(self.members[index].outputs, slice(None)), -index),
             reverse=True,
         )
         pool = singles[:_POOL]
         chosen = [singles[0]]
-        total = self.members[singles[0]].probabilities.copy()
-        worth = self._worth(total)
+        some = slice(None, None, math.ceil(self.members[0].outputs.size / _CELLS))
+        outputs = [each.outputs[some] for each in self.members]
+        total = outputs[singles[0]].copy()
+        worth = self._worth(total, some)
+        noise = _rounding(self.members[0], worth[0])
         while len(chosen) < rounds:
             open_to = pool if len(set(chosen)) < max_members else sorted(set(chosen))
             scale = np.float32(1 / (len(chosen) + 1))
-            worths = [self._worth((total + self.members[each].probabilities) * scale) for each in open_to]
+            worths = [self._worth((total + outputs[each]) * scale, some) for each in open_to]
             found = max(range(len(open_to)), key=worths.__getitem__)
-            if not _is_better(worths[found], worth):
+            if not _is_better(worths[found], worth, noise):
                 break
             worth = worths[found]
             chosen.append(open_to[found])
-            total += self.members[open_to[found]].probabilities
+            total += outputs[open_to[found]]
         return singles[0], chosen
 
-    def _worth(self, probabilities: np.ndarray) -> tuple[float, float]:
-        targets = self.members[0].targets
-        likelihood = float(_Likelihood.per_row(targets, probabilities).mean())
-        return self.sign * float(self.metric(targets, probabilities)), likelihood
+    def _worth(self, outputs: np.ndarray, rows: slice) -> tuple[float, float]:
+        targets = self.members[0].targets[rows]
+        return self.sign * float(self.metric(targets, outputs)), _Likelihood()(targets, outputs)
 
 
-def _is_better(worth: tuple[float, float], than: tuple[float, float]) -> bool:
+def _is_better(worth: tuple[float, float], than: tuple[float, float], noise: float) -> bool:
     """Whether the score is higher, or the score equal and the likelihood higher."""
     gain, likelihood_gain = worth[0] - than[0], worth[1] - than[1]
-    return gain > _ROUNDING or (gain >= -_ROUNDING and likelihood_gain > _ROUNDING)
+    return gain > noise or (gain >= -noise and likelihood_gain > _ROUNDING)
 
 
 def _weighted(trials: list[int], chosen: list[int]) -> Ensemble:

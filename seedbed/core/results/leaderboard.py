@@ -11,18 +11,19 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from seedbed.core.data.profile import Profile
 from seedbed.core.errors import DataError
 from seedbed.core.protocols import Metric
 from seedbed.core.search.candidate import Role
 from seedbed.core.search.history import History, Status
-from seedbed.core.training.predictions import Predictions, align, bootstrap, row_scores
+from seedbed.core.training.predictions import Predictions, align, bootstrap, proper_losses, row_scores
 
 log = logging.getLogger(__name__)
 
 Direction = Literal["max", "min"]
 
 NO_TRIAL = -1
-"""The trial number of rows that no trial stands behind: the majority class."""
+"""The trial number of rows that no trial stands behind: what training has in the mean."""
 
 _Z = 1.959964  # the normal distribution's 97.5 % quantile
 _QUANTILES = (0.025, 0.975)
@@ -96,11 +97,14 @@ class Leaderboard:
         return (gain if self.direction == "max" else -gain) > 0
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return the rows for JSON, floats rounded to six digits."""
-        return [
-            {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(row).items()}
-            for row in self.rows
-        ]
+        """Return the rows for JSON, floats rounded to six digits: after the point, or the first of tiny ones."""
+
+        def rounded(value: object) -> object:
+            if not isinstance(value, float):
+                return value
+            return round(value, 6) if abs(value) >= 1e-3 else float(f"{value:.6g}")  # errors may be of nanometres
+
+        return [{key: rounded(value) for key, value in asdict(row).items()} for row in self.rows]
 
     @classmethod
     def from_json(
@@ -140,25 +144,32 @@ def entries_from(history: History, load: Callable[[int], Predictions | None]) ->
     return tuple(entries)
 
 
-def majority_entry(predictions: Predictions, class_counts: Sequence[int]) -> Entry:
-    """Return the baseline that always answers with the class frequencies of the training part.
+def baseline_entry(predictions: Predictions, profile: Profile) -> Entry:
+    """Return the baseline that says the same of every row: what training has most of, or in the mean.
 
-    `predictions` lends its rows and targets, `class_counts` (K,) are those of the training part.
+    For classes it is their shares of the training part, for labels each one's, for values their mean.
+    `predictions` lends its rows and targets.
 
     Raises:
-        DataError: the counts are of another number of classes, or all zero.
+        DataError: the profile is of another task.
     """
-    counts = np.asarray(class_counts, dtype=np.float64)
-    if counts.shape != (predictions.classes,) or counts.sum() <= 0:
-        raise DataError(f"{list(class_counts)} does not count the examples of {predictions.classes} classes.")
-    frequencies = np.tile((counts / counts.sum()).astype(np.float32), (len(predictions), 1))
+    labels = {"classification": "majority class", "multilabel": "label shares", "regression": "training mean"}
+    kind, counts = profile.task.kind, np.asarray(profile.class_counts, dtype=np.float64)
+    total = float(profile.train if kind == "multilabel" else counts.sum())
+    if kind != predictions.kind or (kind != "regression" and (len(counts) != predictions.classes or total <= 0)):
+        raise DataError(
+            f"{list(profile.class_counts)} of {total:g} does not count the examples of {predictions.classes} classes "
+            f"for {predictions.kind}; begin the run again."
+        )
+    same = np.float32(profile.target_mean) if kind == "regression" else (counts / total).clip(0, 1).astype(np.float32)
+    outputs = np.broadcast_to(same, predictions.outputs.shape)
     return Entry(
         trial=NO_TRIAL,
         status="finished",
         role="baseline",
-        label="majority class",
+        label=labels[kind],
         seconds=0.0,
-        predictions=Predictions(predictions.rows, predictions.targets, frequencies),
+        predictions=Predictions(predictions.rows, predictions.targets, outputs),
     )
 
 
@@ -173,7 +184,7 @@ def rank(
 ) -> Leaderboard:
     """Order the entries by their score on the validation rows they share; the input's order plays no part.
 
-    Equal scores are ordered by log loss (it tells models apart long after accuracy cannot), then by
+    Equal scores are ordered by a proper loss (it tells models apart long after accuracy cannot), then by
     time, then by trial number. Models are compared by the paired bootstrap
     (Efron & Tibshirani 1993, ch. 16): every draw resamples the rows once for all models, so that rows
     which are hard for all of them cancel out. A row joins the tie group above it while the 95 % interval
@@ -184,28 +195,30 @@ def rank(
     """
     ranked, others = _scored(entries, metric)
     sign = 1.0 if direction == "max" else -1.0
-    ranked.sort(key=lambda entry: (-sign * (entry.score or 0.0), _log_loss(entry), entry.seconds, entry.trial))
+    ranked.sort(key=lambda entry: (-sign * (entry.score or 0.0), _loss(entry), entry.seconds, entry.trial))
     others.sort(key=lambda entry: entry.trial)
     members = [entry.predictions for entry in ranked if entry.predictions is not None]
     rows = [_row(entry) for entry in others]
     if members:
         samples = bootstrap(members, metric, seed=seed, draws=draws)
-        rows = [*_ranked_rows(ranked, samples, sign, _is_proportion(members, metric)), *rows]
+        # Scores of classes and labels are of the order of 1; errors of values have any unit.
+        equal = _EQUAL * (abs(ranked[0].score or 0.0) if members[0].kind == "regression" else 1.0)
+        is_proportion = _is_proportion(members, metric, direction)
+        rows = [*_ranked_rows(ranked, samples, sign, equal, is_proportion=is_proportion), *rows]
     examples = len(members[0]) if members else 0
     return Leaderboard(rows=tuple(rows), metric=name, direction=direction, examples=examples)
 
 
-def _log_loss(entry: Entry) -> float:
-    """Return the mean negative log-likelihood of an entry's predictions, rounded so that noise decides nothing."""
+def _loss(entry: Entry) -> float:
+    """Return the mean proper loss of an entry's predictions, rounded so that noise decides nothing."""
     found = entry.predictions
-    if found is None:
-        return math.inf
-    given = found.probabilities[np.arange(len(found)), found.targets]
-    return round(-float(np.log(np.maximum(given, 1e-7)).mean()), 6)
+    return math.inf if found is None else round(float(proper_losses(found.targets, found.outputs).mean()), 6)
 
 
-def _is_proportion(members: Sequence[Predictions], metric: Metric) -> bool:
-    """Whether the score is a share of rows, as accuracy is."""
+def _is_proportion(members: Sequence[Predictions], metric: Metric, direction: Direction) -> bool:
+    """Whether the score is a share of rows, as accuracy is; a loss may be 0 on all rows and is none."""
+    if direction == "min" or members[0].kind == "regression":
+        return False
     table = row_scores(members, metric)
     return table is not None and bool(((table == 0) | (table == 1)).all())
 
@@ -221,7 +234,7 @@ def _scored(entries: Sequence[Entry], metric: Metric) -> tuple[list[Entry], list
     aligned = align([entry.predictions for entry in found if entry.predictions is not None])
     for entry, predictions in zip(found, aligned, strict=True):
         try:
-            score = float(metric(predictions.targets, predictions.probabilities))
+            score = float(metric(predictions.targets, predictions.outputs))
             reason = f"the metric gave {score}"
         except Exception as error:  # a plugin's border
             log.warning("The metric failed on trial %s.", entry.trial, exc_info=True)
@@ -233,12 +246,14 @@ def _scored(entries: Sequence[Entry], metric: Metric) -> tuple[list[Entry], list
     return ranked, others
 
 
-def _ranked_rows(ranked: Sequence[Entry], samples: np.ndarray, sign: float, is_proportion: bool) -> list[Row]:
-    """Rows of entries in rank order; `samples` (draws, T) follows that order."""
+def _ranked_rows(
+    ranked: Sequence[Entry], samples: np.ndarray, sign: float, equal: float, *, is_proportion: bool
+) -> list[Row]:
+    """Rows of entries in rank order; `samples` (draws, T) follows that order, `equal` is no difference."""
     gains = sign * samples
-    first = gains >= gains.max(axis=1, keepdims=True) - _EQUAL
+    first = gains >= gains.max(axis=1, keepdims=True) - equal
     chances = (first / first.sum(axis=1, keepdims=True)).mean(axis=0)  # a shared first place counts in parts
-    groups = _tie_groups(gains)
+    groups = _tie_groups(gains, equal)
     rows = []
     for index, entry in enumerate(ranked):
         score = entry.score or 0.0
@@ -261,14 +276,14 @@ def _ranked_rows(ranked: Sequence[Entry], samples: np.ndarray, sign: float, is_p
     return rows
 
 
-def _tie_groups(gains: np.ndarray) -> list[int]:
+def _tie_groups(gains: np.ndarray, equal: float) -> list[int]:
     """Number the groups of columns of `gains` (draws, T; greater is better), the best column first."""
     groups: list[int] = []
     leader = 0
     for index in range(gains.shape[1]):
         if not groups:
             groups.append(1)
-        elif np.quantile(gains[:, leader] - gains[:, index], _QUANTILES[0]) <= _EQUAL:
+        elif np.quantile(gains[:, leader] - gains[:, index], _QUANTILES[0]) <= equal:
             groups.append(groups[-1])
         else:
             leader = index

@@ -1,4 +1,4 @@
-"""A bundle brought to life: inputs in, classes and probabilities out."""
+"""A bundle brought to life: inputs in, predictions out."""
 
 from __future__ import annotations
 
@@ -13,33 +13,40 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from seedbed.core.data.batches import Images
 from seedbed.core.data.columns import column, origins
 from seedbed.core.data.dataset import Dataset, ReadContext
-from seedbed.core.data.preparing.prepare import prepare
-from seedbed.core.data.reading.inputs import dataset_at, dataset_of
+from seedbed.core.data.feeding.opening import open_source
+from seedbed.core.data.feeding.source import Source
+from seedbed.core.data.preparing.prepare_again import prepare_again
+from seedbed.core.data.reading.inputs import dataset_at, dataset_in_memory
 from seedbed.core.data.reading.read import read_like
-from seedbed.core.errors import DataError, PluginError, UnknownName
+from seedbed.core.data.splitting.splits import is_known
+from seedbed.core.data.targets import targets_of
+from seedbed.core.errors import DataError, PluginError, UnknownName, UsageError
 from seedbed.core.protocols import Augmenter, Lookup
 from seedbed.core.results.bundle import Bundle, Part, read_bundle
 from seedbed.core.results.scoring import score_all
-from seedbed.core.training.assemble import Classifier, build_augmenters, build_model
+from seedbed.core.task import Task
+from seedbed.core.training.assemble import Net, build_augmenters, build_model
 from seedbed.core.training.context import PLAIN
 from seedbed.core.training.desk import pick_device
 from seedbed.core.training.evaluate import Stop, never, predict_rows
 from seedbed.core.training.member import Member
+from seedbed.core.training.predictions import THRESHOLD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predicted:
-    """Predictions in the order of the inputs: names, classes, and probabilities (N, K).
+    """Predictions in the order of the inputs: names, what is predicted, and the outputs behind it.
 
-    Inputs in `unreadable` (row → reason) have an empty prediction and probabilities of NaN.
+    Of classification and multi-label `outputs` are probabilities (N, K), of regression values (N,). A
+    prediction is a class, a list of labels or a number. Inputs in `unreadable` (row → reason) have None and
+    outputs of NaN.
     """
 
     inputs: list[str]
-    predictions: list[str]
-    probabilities: np.ndarray
+    predictions: list[Any]
+    outputs: np.ndarray
     unreadable: dict[int, str]
 
 
@@ -48,7 +55,7 @@ class Live:
     """A member with its model, ready to predict."""
 
     part: Part
-    model: Classifier
+    model: Net
     augmenters: Sequence[Augmenter]
 
 
@@ -65,68 +72,86 @@ class Model:
         self.folder = folder
         self.bundle: Bundle = read_bundle(folder)
         self._lookup = lookup
-        self._device = pick_device(device)
+        self.device = pick_device(device)
         for part in self.bundle.parts:
             _check_components(part.member, lookup)
         self.live = [self._bring_to_life(part) for part in self.bundle.parts]
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """The class names, in the order of the probability columns."""
-        return self.bundle.profile.task.classes
+    def task(self) -> Task:
+        """What the model was trained for."""
+        return self.bundle.profile.task
 
-    def predict_prepared(self, folder: Path, rows: np.ndarray, should_stop: Stop = never) -> np.ndarray:
-        """Return probabilities (N, K) float32 for rows of prepared images."""
-        images = Images(folder, self._device)
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class or label names, in the order of the probability columns; none for regression."""
+        return self.task.classes
+
+    def predict_rows(self, source: Source, rows: np.ndarray, should_stop: Stop = never) -> np.ndarray:
+        """Return what metrics take, float32, for stored rows: probabilities (N, K) or values (N,)."""
         wanted = torch.from_numpy(np.asarray(rows, dtype=np.int64))
         return self._average(
             lambda live: predict_rows(
                 live.model,
-                images,
+                source,
                 wanted,
                 live.part.member.view,
                 PLAIN,
+                self.bundle.profile,
                 augmenters=live.augmenters,
                 should_stop=should_stop,
             ).numpy()
         )
 
-    def predict(self, inputs: Any) -> list[str]:  # noqa: ANN401 - see dataset_of
-        """Return the class of each input: an array (N, H, W[, C]), or a list of paths, arrays or pictures.
+    def predict(self, inputs: Any) -> list[Any]:  # noqa: ANN401 - see dataset_in_memory
+        """Return what each input is: a class, a list of labels, or a number.
+
+        Args:
+            inputs: images (an array (N, H, W[, C]), a list of paths, arrays or pictures), texts (a list of
+                strings), series (an array (N, T) or (N, C, T), a list of arrays), or a table that has the
+                columns of the training data.
 
         Raises:
-            DataError: an input cannot be read as an image; the message says which.
+            DataError: an input cannot be used; the message says which.
         """
-        return [self.classes[best] for best in self.predict_proba(inputs).argmax(1)]
+        return _named(self._outputs_of(inputs), self.task)
 
-    def predict_proba(self, inputs: Any) -> np.ndarray:  # noqa: ANN401 - see dataset_of
-        """Return probabilities (N, K) float32; columns in the order of `classes`.
+    def predict_proba(self, inputs: Any) -> np.ndarray:  # noqa: ANN401 - see dataset_in_memory
+        """Return probabilities (N, K) float32; columns in the order of `classes`. Inputs are those of `predict`.
 
         Raises:
-            DataError: an input cannot be read as an image; the message says which.
+            DataError: an input cannot be used; the message says which.
+            UsageError: the model predicts numbers, which have no probabilities.
         """
+        if self.task.kind == "regression":
+            raise UsageError("This model predicts numbers, and those have no probabilities; call `predict`.")
+        return self._outputs_of(inputs)
+
+    def _outputs_of(self, inputs: Any) -> np.ndarray:  # noqa: ANN401 - see dataset_in_memory
         with _cache() as cache:
-            probabilities, unreadable = self._predict_dataset(dataset_of(inputs), cache)
+            dataset = dataset_in_memory(inputs, self.task.modality, self.bundle.schema, ReadContext(cache=cache))
+            outputs, unreadable = self._predict_dataset(dataset, cache)
         if unreadable:
             row, reason = next(iter(unreadable.items()))
-            raise DataError(f"{len(unreadable)} of {len(probabilities)} inputs cannot be read; input {row}: {reason}")
-        return probabilities
+            raise DataError(f"{len(unreadable)} of {len(outputs)} inputs cannot be read; input {row}: {reason}")
+        return outputs
 
     def predict_frame(self, source: str) -> Predicted:
-        """Predict every image at an address, in order; one that cannot be read gets no prediction.
+        """Predict everything at an address, in order; what cannot be read gets no prediction.
 
         Raises:
-            DataError: there is no image at the address.
+            DataError: there is nothing to predict at the address.
         """
         with _cache() as cache:
-            dataset = dataset_at(source, self._lookup, self.bundle.schema, ReadContext(cache=cache))
-            probabilities, unreadable = self._predict_dataset(dataset, cache)
-            paths = [each if isinstance(each, str) else None for each in origins(dataset, slice(None))]
-        best = probabilities.argmax(1)
+            context = ReadContext(cache=cache)
+            dataset = dataset_at(source, self._lookup, self.bundle.schema, context, self.task.modality)
+            outputs, unreadable = self._predict_dataset(dataset, cache)
+            names = _names_of(dataset)
+        found = _named(outputs, self.task)
         return Predicted(
-            inputs=[str(row) if path is None else path for row, path in enumerate(paths)],
-            predictions=["" if row in unreadable else self.classes[best[row]] for row in range(len(best))],
-            probabilities=probabilities,
+            inputs=names,
+            predictions=[None if row in unreadable else each for row, each in enumerate(found)],
+            outputs=outputs,
             unreadable=unreadable,
         )
 
@@ -145,28 +170,28 @@ class Model:
             parts = column(dataset, "part")
             wanted = [row for row, part in enumerate(parts) if part == "test"] or list(range(len(parts)))
             dataset = replace(dataset, rows=dataset.rows.select(wanted))
-            probabilities, unreadable = self._predict_dataset(dataset, cache)
-            names = column(dataset, "target")
-        index = {name: number for number, name in enumerate(self.classes)}
-        merged = self.bundle.profile.spellings
-        targets = np.array([index.get(merged.get(name, name), -1) for name in names])
-        usable = targets >= 0
+            outputs, unreadable = self._predict_dataset(dataset, cache)
+            targets = targets_of(dataset).renamed(self.bundle.profile.spellings).by_classes(self.classes)
+        usable = is_known(targets)
         usable[list(unreadable)] = False
         if not usable.any():
-            raise DataError(f"{source} has no readable row of the classes {', '.join(self.classes[:10])}.")
+            what = f"of the classes {', '.join(self.classes[:10])}" if self.classes else "with a number to predict"
+            raise DataError(f"{source} has no readable row {what}.")
         return {
-            "metrics": score_all(targets[usable], probabilities[usable], self.bundle.profile.task, self._lookup),
+            "metrics": score_all(targets[usable], outputs[usable], self.task, self._lookup),
             "examples": int(usable.sum()),
             "skipped": int((~usable).sum()),
         }
 
     def _predict_dataset(self, dataset: Dataset, cache: Path) -> tuple[np.ndarray, dict[int, str]]:
-        """Decode as at training and predict; rows that cannot be read have probabilities of NaN."""
-        prepared = prepare(dataset, cache, form=self.bundle.form)
-        probabilities = self.predict_prepared(prepared.folder, np.arange(len(dataset)))
-        unreadable = dict(prepared.unreadable)
-        probabilities[list(unreadable)] = np.nan
-        return probabilities, unreadable
+        """Prepare as at training and predict; rows that cannot be read have outputs of NaN."""
+        ready = prepare_again(dataset, self.bundle.form, cache)
+        source = open_source(self.task.modality, ready.prepared.folder, ready.tokens_folder, self.device)
+        outputs = self.predict_rows(source, np.arange(len(dataset)))
+        reasons = dict(ready.prepared.unreadable)
+        unreadable = {row: reasons.get(row, "is empty") for row in np.flatnonzero(~ready.prepared.usable()).tolist()}
+        outputs[list(unreadable)] = np.nan
+        return outputs, unreadable
 
     def _average(self, predict: Callable[[Live], np.ndarray]) -> np.ndarray:
         total = sum(part.weight for part in self.bundle.parts)
@@ -182,12 +207,28 @@ class Model:
             model.load_state_dict(load_file(self.folder / part.file))
         except Exception as error:  # safetensors and torch raise several types, and all mean a damaged file
             raise DataError(f"{self.folder / part.file} does not fit its model: {error}") from error
-        model.to(self._device).eval()
+        model.to(self.device).eval()
         PLAIN.lay_out_model(model)
         augmenters = (
             build_augmenters(member.candidate, profile, member.view, self._lookup) if member.test_time_views else []
         )
         return Live(part, model, augmenters)
+
+
+def _named(outputs: np.ndarray, task: Task) -> list[Any]:
+    """Turn outputs into what people asked for: classes, lists of labels, or numbers."""
+    if task.kind == "regression":
+        return [float(each) for each in outputs]
+    if task.kind == "multilabel":
+        return [[name for name, value in zip(task.classes, row, strict=True) if value >= THRESHOLD] for row in outputs]
+    return [task.classes[best] for best in outputs.argmax(1)]
+
+
+def _names_of(dataset: Dataset) -> list[str]:
+    """Return what people know the rows by: the file, or the row's number."""
+    if dataset.modality != "image":
+        return [str(row) for row in range(len(dataset))]
+    return [each if isinstance(each, str) else str(row) for row, each in enumerate(origins(dataset, slice(None)))]
 
 
 @contextmanager

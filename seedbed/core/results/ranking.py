@@ -7,8 +7,8 @@ from typing import cast
 
 from seedbed.core.data.profile import Profile
 from seedbed.core.protocols import Lookup, Metric
-from seedbed.core.results.ensemble import Ensemble, select_ensemble
-from seedbed.core.results.leaderboard import Leaderboard, entries_from, majority_entry, rank
+from seedbed.core.results.ensemble import Ensemble, blend, select_ensemble
+from seedbed.core.results.leaderboard import Leaderboard, baseline_entry, entries_from, rank
 from seedbed.core.runfolder import RunFolder
 from seedbed.core.search.history import History
 from seedbed.core.specs import MetricSpec
@@ -18,10 +18,14 @@ from seedbed.core.training.predictions import Predictions, load_predictions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """The board, and what it makes sense to put into the bundle (None where no trial has a result)."""
+    """The board, and what it makes sense to put into the bundle (None where no trial has a result).
+
+    `predictions` are the winner's own, of the rows that trials are judged on.
+    """
 
     board: Leaderboard
     winner: Ensemble | None
+    predictions: Predictions | None = None
 
 
 def rank_run(
@@ -33,7 +37,7 @@ def rank_run(
     seed: int,
     seconds_left: float | None,
 ) -> Ranking:
-    """Rank all trials by their stored validation predictions, next to the majority class.
+    """Rank all trials by their stored validation predictions, next to what knows nothing but the training targets.
 
     Args:
         seconds_left: what scoring the winner on the test part may take; an ensemble that would take
@@ -49,9 +53,10 @@ def rank_run(
     members = {each.trial: each.predictions for each in entries if each.predictions is not None}
     if members:
         first = next(iter(members.values()))
-        entries = (*entries, majority_entry(first, profile.class_counts))
+        entries = (*entries, baseline_entry(first, profile))
     board = rank(entries, metric, spec.direction, name=spec.name, seed=seed)
-    return Ranking(board=board, winner=_winner(board, members, metric, spec, history, profile, seconds_left, seed))
+    winner = _winner(board, members, metric, spec, history, profile, seconds_left, seed)
+    return Ranking(board=board, winner=winner, predictions=None if winner is None else blend(members, winner))
 
 
 def _winner(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -16,19 +17,34 @@ from seedbed.core.task import Task
 log = logging.getLogger(__name__)
 
 
-def score_all(targets: np.ndarray, probabilities: np.ndarray, task: Task, lookup: Lookup) -> dict[str, float]:
-    """Return the value of every metric for the task, targets (N,) against probabilities (N, K).
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The value of each metric by name, and of those that have none the reason."""
 
-    One that raises is left out and logged.
-    """
-    found: dict[str, float] = {}
+    values: dict[str, float]
+    skipped: dict[str, str]
+
+
+def score_each(targets: np.ndarray, outputs: np.ndarray, task: Task, lookup: Lookup) -> Scores:
+    """Compute every metric for the kind of task; targets and outputs as `Predictions` holds them."""
+    found = Scores({}, {})
     for spec in cast(Sequence[MetricSpec], lookup.all("metric")):
-        if task.kind in spec.tasks:
-            try:
-                score = float(lookup.load(spec)(spec.options())(targets, probabilities))
-                if not math.isfinite(score):
-                    raise ValueError(f"{score} is no score that a journal could keep")
-                found[spec.name] = score
-            except Exception:  # a metric plugin's border
-                log.warning("The metric %s failed and is left out.", spec.name, exc_info=True)
+        if task.kind not in spec.tasks:
+            continue
+        try:
+            score = float(lookup.load(spec)(spec.options())(targets, outputs))
+        except Exception as error:  # a metric plugin's border
+            log.warning("The metric %s failed and is left out.", spec.name, exc_info=True)
+            found.skipped[spec.name] = f"{type(error).__name__}: {error}"
+            continue
+        if math.isfinite(score):
+            found.values[spec.name] = score
+        else:
+            log.warning("The metric %s gave %s and is left out: no journal could keep it.", spec.name, score)
+            found.skipped[spec.name] = f"it gave {score}, which is no score"
     return found
+
+
+def score_all(targets: np.ndarray, outputs: np.ndarray, task: Task, lookup: Lookup) -> dict[str, float]:
+    """Return the value of every metric for the kind of task; what has none is left out and logged."""
+    return score_each(targets, outputs, task, lookup).values

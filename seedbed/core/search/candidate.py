@@ -68,11 +68,11 @@ class Proposal:
 class TrialJob:
     """Everything a worker needs to train one candidate: names, values and paths, never objects.
 
-    `data` is the folder of prepared arrays, `splits` the file of the split, `folder` where the trial
-    leaves its results. `grace` is how many seconds over `fidelity.seconds` a backend waits before it
-    ends the trial by force. `not_after` (Unix time) ends the trial's time early where its start was
-    delayed, by a worker that still had to import torch for instance. The trial keeps the time free that
-    scoring `rows_after` more rows will take when it is done.
+    `data` is the folder of prepared arrays, `tokens` that of the texts' ids (empty for other data), `splits` the
+    file of the split, `folder` where the trial leaves its results. `grace` is how many seconds over
+    `fidelity.seconds` a backend waits before it ends the trial by force. `not_after` (Unix time) ends the
+    trial's time early where its start was delayed, by a worker that still had to import torch for instance.
+    The trial keeps the time free that scoring `rows_after` more rows will take when it is done.
     """
 
     trial: int
@@ -83,6 +83,7 @@ class TrialJob:
     splits: str
     folder: str
     seed: int
+    tokens: str = ""
     device: str = "auto"
     threads: int = 0
     grace: float = 10.0
@@ -92,9 +93,10 @@ class TrialJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationJob:
-    """Score a bundle on one part of the prepared data, through the same code as `seedbed predict`.
+    """Score a bundle on the test part, through the same code as `seedbed predict`; or what it was chosen by.
 
-    Predictions go to `output` (.npz: `rows`, `targets`, `probabilities` (N, K) float32).
+    For the part `valid` the predictions in the file `valid` are scored: the kept model may have learnt from those
+    rows. Of `test`, predictions go to the file `output`. All there is to say of both goes to the file `scores`.
     """
 
     bundle: str
@@ -102,7 +104,10 @@ class EvaluationJob:
     part: Literal["valid", "test"]
     data: str
     splits: str
+    valid: str
     output: str
+    scores: str
+    tokens: str = ""
     device: str = "auto"
     threads: int = 0
     seconds: float | None = None

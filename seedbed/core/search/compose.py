@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -13,7 +12,8 @@ from seedbed.core.errors import UnknownName, UsageError
 from seedbed.core.protocols import Lookup
 from seedbed.core.search.candidate import Candidate
 from seedbed.core.search.events import ComponentRefused
-from seedbed.core.search.policies import POLICIES
+from seedbed.core.search.pinning import expanded, pin, requested
+from seedbed.core.search.policies import POLICIES, TuneOptions
 from seedbed.core.settings import Settings
 from seedbed.core.space import (
     Choice,
@@ -31,7 +31,7 @@ from seedbed.core.specs import KINDS, ArchitectureSpec, AugmenterSpec, Spec, Wei
 _SEARCHED = ("architecture", "weights", "optimizer", "schedule", "augmenter", "regularizer")
 _PRETRAINED = tuple(each.name for each in POLICIES.values() if each.pretrained)
 _TRAINS = Condition("policy", tuple(each.name for each in POLICIES.values() if each.trains))
-_KINDS = ("classification",)  # those that the head and the loss of `training` are made for
+_HEADS = Choice("logistic", "ridge")
 _RESOLUTIONS = (32, 48, 64, 96, 128, 160, 192, 224, 256)
 
 
@@ -69,11 +69,12 @@ def compose(
         UsageError: the settings leave nothing to try.
     """
     _refuse_unlearnable(profile, lookup)
+    fixed = expanded(settings.fixed, lookup)
     use, without = _resolve(settings.use, lookup), _resolve(settings.without, lookup)
     refusals: list[ComponentRefused] = []
     offered: dict[str, list[Spec]] = {}
     for kind in _SEARCHED:
-        wished = _wishes(kind, use[kind], without[kind])
+        wished = _wishes(kind, use[kind], without[kind], requested(kind, fixed))
         offered[kind] = []
         for spec in lookup.all(kind):
             reason = wished(spec) or _unmet(spec, profile) or _no_weights(spec, can_load)
@@ -81,12 +82,11 @@ def compose(
                 offered[kind].append(spec)
             else:
                 refusals.append(ComponentRefused(kind=kind, name=spec.name, reason=reason))
-    if (policy := settings.fixed.get("policy")) is not None:
-        refusals += _drop_unable(offered, policy)
+    refusals += _drop_unable(offered, fixed.get("policy"))
     if not offered["architecture"]:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in refusals if each.kind == "architecture")
         raise UsageError(f"No architecture is left to try ({reasons}).")
-    space = _pin(Space(tuple(_params(offered, profile, use))), settings.fixed, refusals)
+    space = pin(Space(tuple(_params(offered, profile, use))), fixed, offered, refusals)
     composition = Composition(
         space=space,
         baselines=(),
@@ -109,10 +109,10 @@ def _refuse_unlearnable(profile: Profile, lookup: Lookup) -> None:
             f"No architecture that is installed learns from {task.modality} data "
             "(`seedbed plugins list architecture`); `seedbed inspect` shows what is in the data."
         )
-    if task.kind not in _KINDS or not task.metric:
+    if not task.metric:
         raise UsageError(
-            f"Only {' and '.join(_KINDS)} can be trained so far, and this is {task.kind}; `seedbed inspect` shows what "
-            "is in the data. If it is meant to be classification, say so with --task classification."
+            f"No metric that is installed scores {task.kind} (`seedbed plugins list metric`). If it is meant to be "
+            "classification, say so with --task classification."
         )
 
 
@@ -131,12 +131,16 @@ def _resolve(wishes: Sequence[str], lookup: Lookup) -> dict[str, frozenset[str]]
     return {kind: frozenset(names) for kind, names in found.items()}
 
 
-def _wishes(kind: str, use: frozenset[str], without: frozenset[str]) -> Callable[[Spec], str | None]:
+def _wishes(
+    kind: str, use: frozenset[str], without: frozenset[str], requested: frozenset[str]
+) -> Callable[[Spec], str | None]:
     """Return what says why the user does not want a component, None where he does."""
 
     def wished(spec: Spec) -> str | None:
         if spec.name in without:
             return f"left out with --without {kind}:{spec.name}"
+        if spec.on_request and spec.name not in use | requested:
+            return f"is there on request alone, with --use {kind}:{spec.name}"
         if use and kind in ("architecture", "weights", "optimizer", "schedule") and spec.name not in use:
             return f"not among those named with --use {kind}:NAME"
         return None
@@ -144,21 +148,28 @@ def _wishes(kind: str, use: frozenset[str], without: frozenset[str]) -> Callable
     return wished
 
 
-def _drop_unable(offered: dict[str, list[Spec]], policy: Value) -> list[ComponentRefused]:
-    """Take away the architectures that cannot be trained by the policy that the user pinned."""
-    if policy not in POLICIES:
+def _drop_unable(offered: dict[str, list[Spec]], policy: Value | None) -> list[ComponentRefused]:
+    """Take away the architectures that cannot be trained at all, or not by the policy that the user pinned."""
+    if policy is not None and policy not in POLICIES:
         raise UnknownName("policy", str(policy), POLICIES)
-    architectures = cast(list[ArchitectureSpec], offered["architecture"])
-    unable = [each for each in architectures if policy not in _policies(each, offered["weights"])]
-    offered["architecture"] = [each for each in architectures if each not in unable]
-    reason = f"cannot be trained by policy={policy} here"
-    return [ComponentRefused(kind="architecture", name=each.name, reason=reason) for each in unable]
+    able: list[Spec] = []
+    unable: list[ComponentRefused] = []
+    for spec in cast(list[ArchitectureSpec], offered["architecture"]):
+        policies = _policies(spec, offered["weights"])
+        if policies and policy in (None, *policies):
+            able.append(spec)
+        else:
+            reason = f"cannot be trained by policy={policy} here" if policies else "its weights cannot be had here"
+            unable.append(ComponentRefused(kind="architecture", name=spec.name, reason=reason))
+    offered["architecture"] = able
+    return unable
 
 
 def _policies(spec: ArchitectureSpec, weights: Sequence[Spec]) -> tuple[str, ...]:
     if spec.features_only:
         return ("probe",)
-    return (*_PRETRAINED, "scratch") if _usable(spec, weights) else ("scratch",)
+    pretrained = _PRETRAINED if _usable(spec, weights) else ()
+    return pretrained if spec.is_pretrained else (*pretrained, "scratch")
 
 
 def _usable(spec: ArchitectureSpec, weights: Sequence[Spec]) -> list[str]:
@@ -202,15 +213,20 @@ def _params(offered: Mapping[str, list[Spec]], profile: Profile, use: Mapping[st
     for spec in architectures:
         yield from _policy_params(spec, offered["weights"], profile)
     for policy in POLICIES.values():
-        yield from children(f"policy.{policy.name}", policy.options, (Condition("policy", (policy.name,)),))
+        for param in children(f"policy.{policy.name}", policy.options, (Condition("policy", (policy.name,)),)):
+            if profile.task.modality == "image" or param.name.rpartition(".")[2] not in TuneOptions.IMAGES_ONLY:
+                yield param
     small = profile.train < 5_000
+    by_tokens = Condition("architecture", tuple(each.name for each in architectures if each.encoding == "tokens"))
     yield Param("batch_size", Choice(16, 32, 64, 128, 256), 32 if small else 128, (_TRAINS,))
     for slot in ("optimizer", "schedule"):
         if not offered[slot]:
             raise UsageError(f"No {slot} is left to try; take back a --without {slot}:NAME.")
         yield from pick_one(slot, _entries(offered[slot]), offered[slot][0].name, (_TRAINS,))
     for slot in ("augmenter", "regularizer"):
-        for param in pick_any(slot, _entries(offered[slot]), use[slot], (_TRAINS,)):
+        # Those of texts change ids, and pass by nets that have a tokenizer of their own.
+        when = (_TRAINS, by_tokens) if (slot, profile.task.modality) == ("augmenter", "text") else (_TRAINS,)
+        for param in pick_any(slot, _entries(offered[slot]), use[slot], when):
             switched = param.name.removeprefix(f"{slot}.") in use[slot]
             yield replace(param, domain=Choice(True)) if switched else param
 
@@ -220,67 +236,37 @@ def _policy_params(spec: ArchitectureSpec, weights: Sequence[Spec], profile: Pro
     here = Condition("architecture", (spec.name,))
     if spec.features_only:
         yield Param("policy", Choice("probe"), "probe", (here,))
+        if spec.head == "ridge":
+            yield Param("head", _HEADS, spec.head, (here,))
         return
-    usable = _usable(spec, weights)
+    usable, is_image = _usable(spec, weights), profile.task.modality == "image"
+    # Of other data the size is 0.
     native = (*(r for r in _RESOLUTIONS if r < profile.size), profile.size)
     start = max(r for r in native if r <= 64 or r == native[0])  # beyond 64 px scratch training crawls
     scratch = (here, Condition("policy", ("scratch",)))
     if not usable:
         yield Param("policy", Choice("scratch"), "scratch", (here,))
-        yield Param("resolution", Choice(*native), start, scratch)
+        if is_image:
+            yield Param("resolution", Choice(*native), start, scratch)
         return
     pretrained = (here, Condition("policy", _PRETRAINED))
     larger = tuple(r for r in _RESOLUTIONS if 64 <= r <= max(128, 2 * profile.size))
-    yield Param("policy", Choice(*_PRETRAINED, "scratch"), "head_then_all", (here,))
+    yield Param("policy", Choice(*_policies(spec, weights)), "head_then_all", (here,))
     yield Param("weights", Choice(*usable), usable[0], pretrained)
-    yield Param("resolution", Choice(*native), start, scratch)
-    yield Param("resolution", Choice(*larger), 128, pretrained)
+    yield Param("head", _HEADS, spec.head, (here, Condition("policy", ("probe", "head_then_all"))))
+    if is_image:
+        yield Param("resolution", Choice(*native), start, scratch)
+        yield Param("resolution", Choice(*larger), 128, pretrained)
 
 
 def _entries(specs: Iterable[Spec]) -> list[tuple[str, type]]:
     return [(spec.name, spec.options) for spec in specs]
 
 
-def _pin(space: Space, fixed: Mapping[str, Value], refusals: Sequence[ComponentRefused]) -> Space:
-    """Narrow the parameters that the user has set to the one value given, whatever their domain was."""
-    names = {param.name for param in space.params}
-    for name, value in fixed.items():
-        if name not in names:
-            slot, _, rest = name.partition(".")
-            wanted = rest.partition(".")[0] or value
-            for each in refusals:
-                if (each.kind, each.name) == (slot, wanted):
-                    raise UsageError(f"{name} cannot be set here: {slot}:{wanted} {each.reason}.")
-            raise UnknownName("parameter", name, names, hint="`--set` takes names of the search space.")
-    pinned = []
-    for param in space.params:
-        if param.name in fixed:
-            value = _fitting(param, fixed[param.name], refusals)
-            param = replace(param, domain=Choice(value), default=value)
-        pinned.append(param)
-    return Space(tuple(pinned))
-
-
-def _fitting(param: Param, value: Value, refusals: Sequence[ComponentRefused]) -> Value:
-    """Return the value in the type that the parameter's default has."""
-    if type(param.default) is float and type(value) is int:
-        return float(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"{param.name}={value} is no number to train with; give one like {param.default!r}.")
-    if isinstance(param.domain, Choice) and isinstance(value, str) and value not in param.domain:
-        reason = next((each.reason for each in refusals if (each.kind, each.name) == (param.name, value)), None)
-        if reason is not None:
-            raise UsageError(f"{param.name}={value} cannot be used here: it {reason}.")
-        raise UnknownName(param.name, value, map(str, param.domain.options))
-    if type(value) is not type(param.default):
-        wanted = type(param.default).__name__
-        raise UsageError(f"{param.name}={value!r} is no {wanted}; give one like {param.default!r}.")
-    return value
-
-
 def _baselines(composition: Composition, lookup: Lookup, profile: Profile) -> Iterator[Candidate]:
     for spec in cast(Sequence[ArchitectureSpec], lookup.all("architecture")):
         if spec.is_baseline and profile.task.modality in spec.modalities:
             values: dict[str, Value] = {"architecture": spec.name, "policy": "probe"}
+            values |= {"head": spec.head} if spec.head == "ridge" else {}
             values |= {param.name: param.default for param in children(f"architecture.{spec.name}", spec.options, ())}
             yield composition.candidate(values)

@@ -54,7 +54,7 @@ class Trial:
     @property
     def has_result(self) -> bool:
         """Whether a checkpoint and validation predictions of this trial are on disk."""
-        return any(each.is_best for each in self.curve)
+        return self.result is not None or any(each.is_best for each in self.curve)
 
     @property
     def score(self) -> float | None:
@@ -118,7 +118,8 @@ class History:
                 self.bundle = event
                 self.first_bundle_at = event.at if self.first_bundle_at is None else self.first_bundle_at
             case BundleEvaluated():
-                self.evaluation = event
+                if event.part == "test":
+                    self.evaluation = event
             case TrialStarted():
                 self.trials[event.trial] = Trial(
                     number=event.trial,

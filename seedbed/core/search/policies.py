@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from seedbed.core.space import Choice, Float
 from seedbed.core.specs import NoOptions
@@ -17,13 +17,18 @@ class TuneOptions:
     starts at `start_size` times the candidate's resolution and stays there for `start_share` of the
     work (progressive resolution; 1.0 or 0.0 turn it off). `freeze_norm` keeps the batch-norm statistics
     of the pretraining: the head was fitted on features made with them, and with those of small batches of
-    other images it began worse than chance on emoji.
+    other images it began worse than chance on emoji. `unfreeze_share` is the share of the work over which the
+    layers are set free one by one, from the head down; with 0 all of them learn from the start.
     """
 
     layer_decay: Annotated[float, Float(0.5, 1.0)] = 0.8
     start_size: Annotated[float, Choice(0.75, 1.0)] = 0.75
     start_share: Annotated[float, Float(0.0, 0.9)] = 0.6
     freeze_norm: Annotated[bool, Choice(False, True)] = True
+    unfreeze_share: Annotated[float, Float(0.0, 0.5)] = 0.0
+
+    IMAGES_ONLY: ClassVar[frozenset[str]] = frozenset({"start_size", "start_share", "freeze_norm"})
+    """What has no meaning where inputs have no size and nets no batch norm."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Ground:
     seed: int
     device: str = "auto"
     threads: int = 0
+    tokens: str = ""
 
     def job(self, trial: int, proposal: Proposal, *, grace: float, unix_now: float) -> TrialJob:
         """Return the job of one trial; its time counts from now, even if its worker is not ready yet."""
@@ -58,6 +59,7 @@ class Ground:
             fidelity=proposal.fidelity,
             profile=self.profile,
             data=str(self.data),
+            tokens=self.tokens,
             splits=str(self.splits),
             folder=str(self.trials / f"{trial:04d}"),
             seed=seed_of(self.seed, trial),

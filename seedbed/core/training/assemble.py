@@ -15,12 +15,14 @@ from seedbed.core.errors import PluginError
 from seedbed.core.protocols import Augmenter, Backbone, Lookup, Loss, ParamGroups, Regularizer, Schedule
 from seedbed.core.search.candidate import Candidate
 from seedbed.core.space import options_from
-from seedbed.core.specs import Spec, WeightsSpec
+from seedbed.core.specs import ArchitectureSpec, AugmenterSpec, Spec, Stage, WeightsSpec
 from seedbed.core.training.outputs import plain_loss
+from seedbed.core.training.samples import SampleStage
+from seedbed.core.training.sparse import is_sparse
 
 
-class Classifier(nn.Module):
-    """A backbone, dropout and a linear head: inputs (N, C, H, W) → logits (N, K)."""
+class Net(nn.Module):
+    """A backbone, dropout and a linear head: what `Backbone` is called with → raw outputs (N, K)."""
 
     def __init__(self, backbone: nn.Module, num_features: int, outputs: int) -> None:
         super().__init__()
@@ -33,7 +35,7 @@ class Classifier(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def train(self, mode: bool = True) -> Classifier:
+    def train(self, mode: bool = True) -> Net:
         """Switch to training mode; with `norm_is_frozen`, batch-norm statistics stay as they are."""
         super().train(mode)
         if mode and self.norm_is_frozen:
@@ -42,19 +44,23 @@ class Classifier(nn.Module):
                     module.eval()
         return self
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return logits (N, K)."""
-        return cast(Tensor, self.head(self.dropout(self.backbone(inputs))))
+    def forward(self, *inputs: Any) -> Tensor:  # noqa: ANN401 - what they are depends on the modality
+        """Return logits, or standardised values, (N, K)."""
+        features = self.backbone(*inputs)
+        if is_sparse(features):
+            return cast(Tensor, features @ self.head.weight.T + self.head.bias)
+        return cast(Tensor, self.head(self.dropout(features)))
 
 
 @dataclass(slots=True, kw_only=True)
 class Assembled:
     """All live parts of one candidate's training."""
 
-    model: Classifier
+    model: Net
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     augmenters: list[Augmenter]
+    samples: SampleStage | None
     regularizers: list[Regularizer]
     loss: Loss
 
@@ -68,26 +74,22 @@ def chosen_weights(candidate: Candidate, lookup: Lookup) -> WeightsSpec | None:
 def make_view(candidate: Candidate, profile: Profile, lookup: Lookup) -> View:
     """Return the input form of a candidate: that of its pretrained weights, or the data's own."""
     weights = chosen_weights(candidate, lookup)
+    architecture = cast(ArchitectureSpec, lookup.get("architecture", candidate.component("architecture")))
     view = View(
         height=profile.height,
         width=profile.width,
         channels=profile.channels,
         mean=profile.mean,
         std=profile.std,
+        encoding=architecture.encoding,
     )
     if weights is not None and weights.mean:
-        view = View(
-            height=profile.height,
-            width=profile.width,
-            channels=len(weights.mean),
-            mean=weights.mean,
-            std=weights.std,
-        )
+        view = replace(view, channels=len(weights.mean), mean=weights.mean, std=weights.std)
     resolution = int(candidate.values.get("resolution", 0))
     return view.at(resolution) if resolution else view
 
 
-def build_model(candidate: Candidate, profile: Profile, view: View, lookup: Lookup) -> Classifier:
+def build_model(candidate: Candidate, profile: Profile, view: View, lookup: Lookup) -> Net:
     """Build a candidate's model with fresh weights; torch's random state decides which.
 
     Raises:
@@ -101,10 +103,10 @@ def build_model(candidate: Candidate, profile: Profile, view: View, lookup: Look
         raise PluginError(
             f"The architecture {spec.name!r} has no `num_features`; its backbone must say how many features it gives."
         )
-    return Classifier(backbone, features, profile.task.outputs)
+    return Net(backbone, features, profile.task.outputs)
 
 
-def load_pretrained(model: Classifier, candidate: Candidate, lookup: Lookup) -> None:
+def load_pretrained(model: Net, candidate: Candidate, lookup: Lookup) -> None:
     """Load the weights a candidate names into its backbone, in place."""
     weights = chosen_weights(candidate, lookup)
     if weights is not None:
@@ -112,13 +114,21 @@ def load_pretrained(model: Classifier, candidate: Candidate, lookup: Lookup) -> 
 
 
 def build_augmenters(candidate: Candidate, profile: Profile, view: View, lookup: Lookup) -> list[Augmenter]:
-    """Build the augmenters a candidate switches on, in the order of their names."""
+    """Build the augmenters of whole batches that a candidate switches on, in the order of their names."""
+    return _augmenters("batch", candidate, profile, view, lookup)
+
+
+def _augmenters(stage: Stage, candidate: Candidate, profile: Profile, view: View, lookup: Lookup) -> list[Any]:
     seen = replace(profile, height=view.height, width=view.width, channels=view.channels)
-    return [lookup.load(spec)(options, seen) for spec, options in _switched_on("augmenter", candidate, lookup)]
+    return [
+        lookup.load(spec)(options, seen)
+        for spec, options in _switched_on("augmenter", candidate, lookup)
+        if cast(AugmenterSpec, spec).stage == stage
+    ]
 
 
 def assemble(
-    model: Classifier,
+    model: Net,
     candidate: Candidate,
     profile: Profile,
     view: View,
@@ -134,6 +144,7 @@ def assemble(
     regularizers = [
         lookup.load(spec)(options, profile) for spec, options in _switched_on("regularizer", candidate, lookup)
     ]
+    samples = _augmenters("sample", candidate, profile, view, lookup)
     loss = plain_loss(profile.task.kind)
     for regularizer in regularizers:
         regularizer.on_model(model)
@@ -148,12 +159,13 @@ def assemble(
         optimizer=optimizer,
         schedule=lookup.load(schedule_spec)(schedule_options),
         augmenters=build_augmenters(candidate, profile, view, lookup),
+        samples=SampleStage(samples) if samples else None,
         regularizers=regularizers,
         loss=loss,
     )
 
 
-def param_groups(model: Classifier, layer_decay: float) -> ParamGroups:
+def param_groups(model: Net, layer_decay: float) -> ParamGroups:
     """Sort the trainable parameters by depth, and by whether weight decay applies.
 
     Norms and biases (fewer than two dimensions) are never decayed. With `layer_decay` below 1 the

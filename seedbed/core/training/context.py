@@ -4,40 +4,57 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from seedbed.core.data.batches import Images
+from seedbed.core.data.feeding.source import Source
 from seedbed.core.data.splitting.split import Splits
 from seedbed.core.data.view import View
 from seedbed.core.protocols import Augmenter, Lookup, Metric
 from seedbed.core.search.candidate import TrialJob
 from seedbed.core.search.events import EpochFinished, Event
 from seedbed.core.specs import MetricSpec
-from seedbed.core.training.assemble import Classifier
+from seedbed.core.training.assemble import Net
 from seedbed.core.training.evaluate import Stop, predict_rows
 from seedbed.core.training.member import CHECKPOINT, PREDICTIONS, Member
 from seedbed.core.training.numerics import Numerics
+from seedbed.core.training.outputs import loss_targets, mean_loss
 from seedbed.core.training.predictions import Predictions
 
 PLAIN = Numerics("float32", "channels_last")
 """What models are judged and used with: the same numbers on the leaderboard as in `predict`."""
 
+LOOKS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What the training of a candidate achieved."""
+
+    score: float
+    epochs: float
+    steps: int
+    pace: tuple[tuple[int, float], ...] = ()
+
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """What the policies of `finetune` work with; `look` and `finish` are the only ways to a result."""
+    """What the policies of `finetune` work with; `look` and `finish` are the only ways to a result.
+
+    Where trials are judged over folds, each fold has a context of its own, and so has the last training, on
+    all rows, which has no validation part (see `folds`).
+    """
 
     job: TrialJob
     lookup: Lookup
-    images: Images
+    source: Source
     splits: Splits
     view: View
     member: Member
@@ -51,6 +68,9 @@ class Context:
     deadline: float | None
     """When the trial must be over, on its own clock; None without a time limit."""
     clock: Callable[[], float] = time.monotonic
+    looks: int = LOOKS
+    keeps_last: bool = False
+    """Whether the last checkpoint is kept in place of the best: on a fold's few rows the best is luck."""
     look_seconds: float | None = None
     row_seconds: float = 0.0
     best_score: float | None = None
@@ -63,8 +83,8 @@ class Context:
 
     @property
     def device(self) -> torch.device:
-        """Where the prepared images, and so the model, lie."""
-        return self.images.pixels.device
+        """Where the stored rows, and so the model, lie."""
+        return self.source.device
 
     @property
     def seconds(self) -> float:
@@ -83,29 +103,38 @@ class Context:
 
     @property
     def targets(self) -> Tensor:
-        """Class indices of all rows, int64, on the CPU; -1 where a row is not used."""
-        return torch.from_numpy(self.splits.targets)
+        """What is to be learnt of all rows, in the form that the loss takes, on the CPU."""
+        return loss_targets(self.splits.targets, self.job.profile)
 
     def look(
         self,
-        model: Classifier,
+        model: Net,
         numerics: Numerics,
         *,
         epoch: float,
         progress: float,
         train_loss: float | None = None,
         lr: float = 0.0,
-    ) -> None:
-        """Score the model on the validation part, keep it if it is the best so far, and say so."""
-        began = self.clock()
-        probabilities = predict_rows(
-            model, self.images, self.valid_rows, self.view, numerics, should_stop=self.should_stop
-        )
-        score, loss = self._judge(probabilities)
-        is_best = self._is_kept(score, is_last=progress >= 1.0)
-        if is_best:
-            self.best_score = score
-            self._keep(model, probabilities)
+        state: Mapping[str, Tensor] | None = None,
+    ) -> float | None:
+        """Score the model on the validation part, keep it if it is the best so far, say so, return the score.
+
+        With `state`, the model is judged and kept with these weights. Without a validation part there is
+        nothing to say: only the last state is kept.
+        """
+        with _wearing(model, state):
+            if not len(self.valid_rows):
+                if progress >= 1.0:
+                    self._save_state(model)
+                return None
+            began = self.clock()
+            predictions = self._predict(model, numerics)
+            score, loss = self._judge(predictions)
+            is_best = self._is_kept(score, is_last=progress >= 1.0)
+            if is_best:
+                self.best_score = score
+                self._save_state(model)
+                self._save_predictions(predictions)
         # The least so far: the first look also pays for memory and kernel selection.
         self.look_seconds = min(self.clock() - began, self.look_seconds or math.inf)
         self.emit(
@@ -117,31 +146,26 @@ class Context:
                 valid_loss=loss,
                 score=score,
                 seconds=self.seconds,
-                is_best=is_best,
+                is_best=is_best and not self.keeps_last,  # a fold's checkpoint is no trial's
                 lr=lr,
             )
         )
+        return score
 
-    def finish(self, model: Classifier, augmenters: Sequence[Augmenter]) -> float:
+    def finish(self, model: Net, augmenters: Sequence[Augmenter]) -> float:
         """Judge the kept checkpoint as `predict` will use it, decide on test-time views, return the score."""
+        self.member.save(self.folder)
+        if not len(self.valid_rows):
+            return math.nan
         PLAIN.lay_out_model(model)
         model.load_state_dict(load_file(self.folder / CHECKPOINT, device=str(self.device)))
         began = self.clock()
-        plain = predict_rows(model, self.images, self.valid_rows, self.view, PLAIN, should_stop=self.should_stop)
-        score, loss = self._judge(plain)
-        kept = plain
+        kept = self._predict(model, PLAIN)
+        score, loss = self._judge(kept)
         self.row_seconds = (self.clock() - began) / len(self.valid_rows)
         if _has_views(augmenters) and self._has_time_for_views():
             began = self.clock()
-            averaged = predict_rows(
-                model,
-                self.images,
-                self.valid_rows,
-                self.view,
-                PLAIN,
-                augmenters=augmenters,
-                should_stop=self.should_stop,
-            )
+            averaged = self._predict(model, PLAIN, augmenters)
             averaged_score, averaged_loss = self._judge(averaged)
             if averaged_loss < loss:
                 score, kept = averaged_score, averaged
@@ -158,41 +182,63 @@ class Context:
         off where others use the machine, so it never claims more than two fifths of the trial.
         """
         views = 2.0 if _has_views(augmenters) else 0.0
-        after = max(views, 1.0) * self.job.rows_after / len(self.valid_rows)
+        after = max(views, 1.0) * self.job.rows_after / max(len(self.valid_rows), 1)
         estimate = (self.look_seconds or 0.0) * 2.0 * (1.0 + views + after) + 0.2
         return estimate if self.deadline is None else min(estimate, 0.4 * (self.deadline - self.started))
+
+    def _predict(self, model: Net, numerics: Numerics, augmenters: Sequence[Augmenter] = ()) -> np.ndarray:
+        return predict_rows(
+            model,
+            self.source,
+            self.valid_rows,
+            self.view,
+            numerics,
+            self.job.profile,
+            augmenters=augmenters,
+            should_stop=self.should_stop,
+        ).numpy()
 
     def _has_time_for_views(self) -> bool:
         return self.deadline is None or self.clock() + 3 * len(self.valid_rows) * self.row_seconds < self.deadline + 1
 
-    def _judge(self, probabilities: Tensor) -> tuple[float, float]:
+    def _judge(self, predictions: np.ndarray) -> tuple[float, float]:
         targets = self.splits.targets[self.splits.valid]
-        loss = F.nll_loss(probabilities.clamp_min(1e-7).log(), torch.from_numpy(targets))
-        return float(self.metric(targets, probabilities.numpy())), float(loss)
+        return float(self.metric(targets, predictions)), mean_loss(targets, predictions, self.job.profile)
 
     def _is_kept(self, score: float, *, is_last: bool) -> bool:
         """Whether this checkpoint replaces the kept one: if it is as good, or the annealed end of the
         schedule within one standard error (the earlier peak is then mostly luck)."""
+        if self.keeps_last:
+            return is_last
         if self.best_score is None:
             return True
         sign = 1.0 if self.metric_spec.direction == "max" else -1.0
-        slack = math.sqrt(max(score * (1 - score), 0.0) / len(self.splits.valid)) if 0 <= score <= 1 else 0.0
+        is_share = self.splits.kind != "regression" and 0 <= score <= 1
+        slack = math.sqrt(max(score * (1 - score), 0.0) / len(self.splits.valid)) if is_share else 0.0
         return sign * (score - self.best_score) >= (-slack if is_last else 0.0)
 
-    def _keep(self, model: Classifier, probabilities: Tensor) -> None:
+    def _save_state(self, model: Net) -> None:
         partial = self.folder / f"{CHECKPOINT}.partial"
         save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial)
-        self._save_predictions(probabilities)
         partial.replace(self.folder / CHECKPOINT)
 
-    def _save_predictions(self, probabilities: Tensor) -> None:
+    def _save_predictions(self, predictions: np.ndarray) -> None:
         rows = self.splits.valid
-        predictions = Predictions(
-            rows=rows,
-            targets=self.splits.targets[rows],
-            probabilities=probabilities.numpy().astype(np.float32, copy=False),
-        )
-        predictions.save(self.folder / PREDICTIONS)
+        Predictions(rows=rows, targets=self.splits.targets[rows], outputs=predictions).save(self.folder / PREDICTIONS)
+
+
+@contextmanager
+def _wearing(model: nn.Module, state: Mapping[str, Tensor] | None) -> Iterator[None]:
+    """Give a model other weights for a while."""
+    if state is None:
+        yield
+        return
+    own = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    model.load_state_dict(state)
+    try:
+        yield
+    finally:
+        model.load_state_dict(own)
 
 
 def _has_views(augmenters: Sequence[Augmenter]) -> bool:

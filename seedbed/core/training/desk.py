@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 
-from seedbed.core.data.batches import Images
+from seedbed.core.data.feeding.opening import open_source
+from seedbed.core.data.feeding.source import Source
 from seedbed.core.data.splitting.split import Splits, load_splits
 from seedbed.core.protocols import Lookup
+from seedbed.core.task import Modality
 from seedbed.core.training.numerics import Numerics
 
 
@@ -19,16 +21,16 @@ class Desk:
     """The registry of this process, and what is costly to open or to measure twice."""
 
     lookup: Lookup
-    images: dict[tuple[str, str], Images] = field(default_factory=dict)
+    sources: dict[tuple[str, str, str], Source] = field(default_factory=dict)
     splits: dict[str, Splits] = field(default_factory=dict)
     calibrations: dict[Hashable, Numerics] = field(default_factory=dict)
 
-    def open_images(self, folder: str, device: torch.device) -> Images:
-        """Open prepared images once for each device."""
-        key = (folder, str(device))
-        if key not in self.images:
-            self.images[key] = Images(Path(folder), device)
-        return self.images[key]
+    def open_source(self, modality: Modality, data: str, tokens: str, device: torch.device) -> Source:
+        """Open prepared rows once for each device."""
+        key = (data, tokens, str(device))
+        if key not in self.sources:
+            self.sources[key] = open_source(modality, Path(data), tokens, device)
+        return self.sources[key]
 
     def open_splits(self, path: str) -> Splits:
         """Read a split once."""

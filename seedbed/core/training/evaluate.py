@@ -1,4 +1,4 @@
-"""What a model says about rows: features, probabilities, and their mean over test-time views."""
+"""What a model says about rows: features, predictions, and their mean over test-time views."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from seedbed.core.data.batches import Images, normalise, to_unit
+from seedbed.core.data.feeding.source import Inputs, Source, in_order_of_length
+from seedbed.core.data.profile import Profile
 from seedbed.core.data.view import View
 from seedbed.core.errors import Diverged
 from seedbed.core.protocols import Augmenter
 from seedbed.core.training.numerics import Numerics
+from seedbed.core.training.outputs import readout
+from seedbed.core.training.sparse import stacked
 
 Stop = Callable[[], bool]
 """Asked between batches; True ends the work with `Stopped`."""
+
+_MOST_ROWS = 256
+_MOST_PIXELS = 32 * 128 * 128
+
+Variants = Callable[[Tensor], Sequence[Tensor]]
+"""From a batch of images to several of them, which should be judged alike."""
 
 
 class Stopped(Exception):
@@ -28,76 +37,92 @@ def never() -> bool:
 
 def forward_rows(
     model: nn.Module,
-    images: Images,
+    source: Source,
     rows: Tensor,
     view: View,
     numerics: Numerics,
     *,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     should_stop: Stop = never,
-    variants: Callable[[Tensor], Sequence[Tensor]] | None = None,
+    variants: Variants | None = None,
 ) -> Tensor:
-    """Run a model over rows in evaluation mode and return float32 outputs (N, …) on the CPU.
+    """Run a model over rows (N,) in evaluation mode and return float32 outputs (N, …) on the CPU.
 
-    With `variants`, each batch of inputs in [0, 1] is turned into several, and the outputs are stacked
-    as (N, V, …).
+    Rows of unequal length are taken by length, so that padding costs little. With `variants`, each batch of
+    images in [0, 1] is turned into several, and the outputs are stacked as (N, V, …). Sparse outputs stay
+    sparse (CSR).
 
     Raises:
         Stopped: `should_stop` said so.
     """
     was_training = model.training
     model.eval()
+    order = in_order_of_length(source, rows)
+    batch_size = batch_size or _batch_size(view, source.device)
     found = []
-    device = images.pixels.device
     try:
         with torch.inference_mode():
-            for batch in rows.split(batch_size):
+            for batch in (rows if order is None else rows[order]).split(batch_size):
                 if should_stop():
                     raise Stopped
-                inputs = to_unit(images.gather(batch.to(device)), view)
+                inputs = source.gather(batch, view)
                 outputs = [
-                    _forward(model, normalise(each, view), numerics)
-                    for each in (variants(inputs) if variants else (inputs,))
+                    _forward(model, source.ready(each, view), numerics, source.device)
+                    for each in ([(one,) for one in variants(inputs[0])] if variants else [inputs])
                 ]
                 found.append((torch.stack(outputs, 1) if variants else outputs[0]).cpu())
     finally:
         model.train(was_training)
-    return torch.cat(found) if found else torch.empty(0)
+    return stacked(found, order)
 
 
-def _forward(model: nn.Module, inputs: Tensor, numerics: Numerics) -> Tensor:
-    with numerics.autocast(inputs.device):
-        outputs: Tensor = model(numerics.lay_out(inputs))
+def _batch_size(view: View, device: torch.device) -> int:
+    """Return how many rows to take at once.
+
+    On a CPU large batches of large images fall out of its caches: EfficientNet-Lite0 at 128 px takes half as
+    much again to twice the time an image in batches of 128 as in those of 32.
+    """
+    if device.type != "cpu" or not view.resolution:
+        return _MOST_ROWS
+    return min(max(_MOST_PIXELS // (view.height * view.width), 16), _MOST_ROWS)
+
+
+def _forward(model: nn.Module, inputs: Inputs, numerics: Numerics, device: torch.device) -> Tensor:
+    with numerics.autocast(device):
+        outputs: Tensor = model(*numerics.lay_out(inputs))
     return outputs.float()
 
 
 def predict_rows(
     model: nn.Module,
-    images: Images,
+    source: Source,
     rows: Tensor,
     view: View,
     numerics: Numerics,
+    profile: Profile,
     *,
     augmenters: Sequence[Augmenter] = (),
     should_stop: Stop = never,
 ) -> Tensor:
-    """Return class probabilities (N, K), float32, averaged over the augmenters' test-time views.
+    """Return what metrics take of each row, float32, averaged over the augmenters' test-time views.
+
+    Probabilities (N, K) of classes or labels, or values (N,): see `readout`.
 
     Raises:
-        Diverged: a probability is not finite.
+        Diverged: a prediction is not finite.
         Stopped: `should_stop` said so.
     """
     views = view_maker(augmenters)
-    logits = forward_rows(model, images, rows, view, numerics, should_stop=should_stop, variants=views)
-    probabilities = logits.softmax(-1)
+    outputs = forward_rows(model, source, rows, view, numerics, should_stop=should_stop, variants=views)
+    predictions = readout(outputs, profile)
     if views is not None and len(rows):
-        probabilities = probabilities.mean(1)
-    if not bool(torch.isfinite(probabilities).all()):
+        predictions = predictions.mean(1)
+    if not bool(torch.isfinite(predictions).all()):
         raise Diverged("Some predictions are not finite numbers; lower the learning rate (optimizer.*.lr).")
-    return probabilities
+    return predictions
 
 
-def view_maker(augmenters: Sequence[Augmenter]) -> Callable[[Tensor], list[Tensor]] | None:
+def view_maker(augmenters: Sequence[Augmenter]) -> Variants | None:
     """Return what makes the test-time views of a batch, or None where no augmenter offers any.
 
     An augmenter may offer `views(inputs) -> list[Tensor]`: fixed versions of the inputs, the inputs

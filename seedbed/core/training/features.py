@@ -23,17 +23,10 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import torch
-from torch import Tensor
 
-from seedbed.core.data.batches import normalise, to_unit
 from seedbed.core.data.view import View
 from seedbed.core.search.candidate import Candidate
-from seedbed.core.training.assemble import Classifier
-from seedbed.core.training.context import Context
-from seedbed.core.training.evaluate import forward_rows
 from seedbed.core.training.member import Component
-from seedbed.core.training.numerics import Numerics, calibrate, default
 
 log = logging.getLogger(__name__)
 
@@ -196,81 +189,3 @@ def compute(
     finally:
         store.add(rows[missing[kept:done]], values[missing[kept:done]])
     return done
-
-
-def probe_rows(context: Context, model: Classifier, numerics: Numerics, *, share: float) -> Tensor:
-    """Return the training rows whose features fit into `share` of the trial's time, all where they do.
-
-    What the store knows costs no time and is used in any case, as are the rows that the pace is measured
-    on; the rest is drawn at random. A subset is noted in the trial's result.
-    """
-    rows = context.train_rows
-    if context.deadline is None:
-        return rows
-    known = torch.from_numpy(_store(context, numerics).known(rows.numpy()))
-    unknown = rows[~known]
-    if not len(unknown):
-        return rows
-    picked = torch.zeros(len(unknown), dtype=torch.bool)
-    picked[torch.linspace(0, len(unknown) - 1, min(BATCH, len(unknown))).long()] = True
-    began = context.clock()
-    features_of(context, model, unknown[picked], numerics)
-    row_seconds = (context.clock() - began) / int(picked.sum())
-    affordable = int(share * (context.deadline - context.clock()) / row_seconds) - len(context.valid_rows)
-    sure, rest = torch.cat([rows[known], unknown[picked]]), unknown[~picked]
-    count = max(affordable, min(len(rows), 10 * context.job.profile.task.outputs) - len(sure), 0)
-    if count >= len(rest):
-        return rows
-    chosen = torch.cat([sure, rest[torch.randperm(len(rest), generator=context.generator)[:count]]])
-    context.notes.append(
-        f"The head was fitted on {len(chosen):,} of {len(rows):,} training rows: all the time allowed."
-    )
-    return chosen
-
-
-def features_of(context: Context, model: Classifier, rows: Tensor, numerics: Numerics) -> Tensor:
-    """Return features (N, F) float32 of rows, from the store beside the prepared data where they are known."""
-    store, wanted = _store(context, numerics), rows.numpy()
-    values = np.empty((len(wanted), model.head.in_features), dtype=np.float32)
-    missing = np.flatnonzero(~store.read(wanted, values))
-
-    def forward(batch: np.ndarray) -> np.ndarray:
-        found: np.ndarray = forward_rows(
-            model.backbone,
-            context.images,
-            torch.from_numpy(batch),
-            context.view,
-            numerics,
-            batch_size=BATCH,
-            should_stop=context.should_stop,
-        ).numpy()
-        return found
-
-    compute(store, wanted, values, missing, forward)
-    return torch.from_numpy(values)
-
-
-def measure_forward(context: Context, model: Classifier) -> Numerics:
-    """Return the fastest precision and memory format for the backbone's forward pass."""
-    if context.deadline is None:
-        return default(context.device)
-    rows = context.train_rows[: min(32, len(context.train_rows))].to(context.device)
-    inputs = normalise(to_unit(context.images.gather(rows), context.view), context.view)
-    key = ("forward", _identity(context), context.view, str(context.device), context.job.threads)
-    return calibrate(
-        model.backbone,
-        inputs,
-        train=False,
-        known=context.calibrations,
-        key=key,
-        clock=context.clock,
-        repeats=1,
-    )
-
-
-def _identity(context: Context) -> str:
-    return identity_of(context.job.candidate, context.member.components, context.job.seed)
-
-
-def _store(context: Context, numerics: Numerics) -> FeatureStore:
-    return open_store(Path(context.job.data), _identity(context), context.view, numerics.name)

@@ -2,53 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import torch
+from torch import Tensor
 
-from seedbed.core.data.batches import normalise, to_unit
 from seedbed.core.search.events import TrialPlanned
 from seedbed.core.search.policies import POLICIES, TuneOptions
 from seedbed.core.space import options_from
 from seedbed.core.training.assemble import (
     Assembled,
-    Classifier,
+    Net,
     assemble,
     build_augmenters,
     build_model,
     load_pretrained,
 )
-from seedbed.core.training.context import Context
-from seedbed.core.training.features import features_of, measure_forward, probe_rows
-from seedbed.core.training.head import fit_head
+from seedbed.core.training.context import Context, Result
+from seedbed.core.training.folds import over_folds
 from seedbed.core.training.numerics import Numerics, calibrate, default
 from seedbed.core.training.pace import Pace
+from seedbed.core.training.probing import fit_probe
 from seedbed.core.training.train import Lesson, Phase, train
+from seedbed.core.training.unfreezing import Unfreezing
 
 HEAD_SHARE = 0.2
 """Of a trial's time, what may go into the head before the whole net is trained."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What a policy achieved."""
-
-    score: float
-    epochs: float
-    steps: int
-    pace: tuple[tuple[int, float], ...] = ()
-
-
 def run_policy(context: Context) -> Result:
-    """Train the context's candidate by its policy."""
-    return _RUNNERS[context.job.candidate.component("policy")](context)
+    """Train the context's candidate by its policy, once or over folds."""
+    train = _RUNNERS[context.job.candidate.component("policy")]
+    return over_folds(context, train) if context.job.profile.folds else train(context)
 
 
 def probe(context: Context) -> Result:
     """Fit a linear head on the features of a frozen backbone."""
     model = _fresh_model(context, pretrained=True)
-    _fit_head_of(context, model, share=0.8)
+    fit_probe(context, model, share=0.8)
     context.look(model, default(context.device), epoch=1.0, progress=1.0)
     return Result(score=context.finish(model, ()), epochs=1.0, steps=0)
 
@@ -61,7 +52,9 @@ def scratch(context: Context) -> Result:
 def head_then_all(context: Context) -> Result:
     """Fit the head on frozen features (closed to optimal in seconds), then train everything from there."""
     model = _fresh_model(context, pretrained=True)
-    _fit_head_of(context, model, share=HEAD_SHARE)
+    fit_probe(context, model, share=HEAD_SHARE)
+    # Against negative transfer: what training makes worse is not kept.
+    context.look(model, default(context.device), epoch=0.0, progress=0.0)
     return _train_all(context, model, _tune_options(context))
 
 
@@ -84,26 +77,14 @@ def _tune_options(context: Context) -> TuneOptions:
     return options
 
 
-def _fresh_model(context: Context, *, pretrained: bool) -> Classifier:
+def _fresh_model(context: Context, *, pretrained: bool) -> Net:
     model = build_model(context.job.candidate, context.job.profile, context.view, context.lookup)
     if pretrained:
         load_pretrained(model, context.job.candidate, context.lookup)
     return model.to(context.device)
 
 
-def _fit_head_of(context: Context, model: Classifier, *, share: float) -> None:
-    model.eval()
-    numerics = measure_forward(context, model)
-    numerics.lay_out_model(model)
-    rows = probe_rows(context, model, numerics, share=share)
-    features = features_of(context, model, rows, numerics)
-    head = fit_head(features, context.targets[rows], context.job.profile.task.outputs, context.generator)
-    with torch.no_grad():
-        model.head.weight.copy_(head.weight)
-        model.head.bias.copy_(head.bias)
-
-
-def _train_all(context: Context, model: Classifier, options: TuneOptions) -> Result:
+def _train_all(context: Context, model: Net, options: TuneOptions) -> Result:
     candidate, profile = context.job.candidate, context.job.profile
     model.norm_is_frozen = options.freeze_norm
     parts = assemble(model, candidate, profile, context.view, context.lookup, layer_decay=options.layer_decay)
@@ -112,13 +93,15 @@ def _train_all(context: Context, model: Classifier, options: TuneOptions) -> Res
     numerics = _measure_training(context, model, batch_size, phases)
     numerics.lay_out_model(model)
     lesson = Lesson(
-        images=context.images,
+        source=context.source,
         rows=context.train_rows,
         targets=context.targets.to(context.device),
         phases=phases,
         batch_size=batch_size,
         numerics=numerics,
         generator=context.generator,
+        looks=context.looks,
+        before_step=Unfreezing(model, options.unfreeze_share) if options.unfreeze_share else _keep_all,
         clock=context.clock,
     )
     pace = _plan(context, lesson)
@@ -132,39 +115,55 @@ def _follow(context: Context, parts: Assembled, lesson: Lesson, pace: Pace) -> R
         looks = (1.0 - pace.progress) * lesson.looks
         return looks * (context.look_seconds or 0.0) + context.finish_seconds(views)
 
-    epoch = 0.0
+    epoch, scores = 0.0, list[float]()
     for look in train(parts, lesson, pace, reserve=reserve, should_stop=context.should_stop):
         epoch = look.epoch
-        context.look(
+        score = context.look(
             parts.model,
             lesson.numerics,
             epoch=look.epoch,
             progress=pace.progress,
             train_loss=look.train_loss,
             lr=look.lr,
+            state=_averaged(parts),
         )
+        if score is not None:
+            scores.append(context.job.profile.task.worth(score))
+        if scores and not pace.is_over and any(each.is_done(scores) for each in parts.regularizers):
+            context.notes.append(f"Training ended after {epoch:.1f} epochs: its score had stopped rising.")
+            break
     score = context.finish(parts.model, views)
     return Result(score=score, epochs=epoch, steps=pace.steps, pace=tuple(pace.taken))
 
 
+def _keep_all(progress: float) -> None:
+    """Leave every layer as it is."""
+
+
+def _averaged(parts: Assembled) -> Mapping[str, Tensor] | None:
+    """Return the weights to judge in place of the model's own, of the first regularizer that has any."""
+    states = (each.averaged(parts.model) for each in parts.regularizers)
+    return next((state for state in states if state is not None), None)
+
+
 def _phases(context: Context, options: TuneOptions) -> tuple[Phase, ...]:
     smaller = round(options.start_size * context.view.resolution / 16) * 16
-    if options.start_size >= 1.0 or options.start_share <= 0.0 or smaller < 32:
+    if options.start_size >= 1.0 or options.start_share <= 0.0 or smaller < 32:  # other data has no size: 0
         return (Phase(1.0, context.view),)
     return (Phase(options.start_share, context.view.at(smaller)), Phase(1.0, context.view))
 
 
-def _measure_training(context: Context, model: Classifier, batch_size: int, phases: tuple[Phase, ...]) -> Numerics:
+def _measure_training(context: Context, model: Net, batch_size: int, phases: tuple[Phase, ...]) -> Numerics:
     if context.deadline is None:
         return default(context.device)
     view = phases[-1].view
-    rows = context.train_rows[torch.arange(batch_size) % len(context.train_rows)].to(context.device)
-    inputs = normalise(to_unit(context.images.gather(rows), view), view)
+    rows = context.train_rows[torch.arange(batch_size) % len(context.train_rows)]
     values = context.job.candidate.values
     key = ("train", str({k: v for k, v in values.items() if k.startswith("architecture")}), view, batch_size)
     return calibrate(
         model,
-        inputs,
+        context.source.ready(context.source.gather(rows, view), view),
+        device=context.device,
         train=True,
         known=context.calibrations,
         key=(*key, str(context.device), context.job.threads),

@@ -13,9 +13,9 @@ from typing import cast
 import numpy as np
 import torch
 
-from seedbed.core.data.batches import Images
 from seedbed.core.data.checking.plain import LEAST_SIZE, plain_features, spread
 from seedbed.core.data.features import Features
+from seedbed.core.data.feeding.images import Images
 from seedbed.core.data.prepared import PreparedImages
 from seedbed.core.data.profile import Profile
 from seedbed.core.errors import Interrupted, UsageError
@@ -25,7 +25,7 @@ from seedbed.core.search.compose import Composition, compose
 from seedbed.core.settings import Settings
 from seedbed.core.specs import ArchitectureSpec, WeightsSpec
 from seedbed.core.task import Task
-from seedbed.core.training.assemble import Classifier, build_model, chosen_weights, load_pretrained, make_view
+from seedbed.core.training.assemble import Net, build_model, chosen_weights, load_pretrained, make_view
 from seedbed.core.training.desk import pick_device
 from seedbed.core.training.evaluate import forward_rows
 from seedbed.core.training.features import BATCH, FeatureStore, compute, identity_of, open_store
@@ -236,7 +236,7 @@ def _open(
 ) -> _Work:
     facts = _facts(prepared)
     view = make_view(candidate, facts, lookup)
-    model: Classifier = build_model(candidate, facts, view, lookup)
+    model: Net = build_model(candidate, facts, view, lookup)
     load_pretrained(model, candidate, lookup)
     model.to(device).eval()
     numerics: Numerics = default(device)
@@ -244,10 +244,7 @@ def _open(
     images = Images(prepared.folder, device)
 
     def forward(batch: np.ndarray) -> np.ndarray:
-        # 128 at once take 0.5 GB more than 32 (EfficientNet-Lite0 at 128 px on a CPU, one thread, torch 2.15), and
-        # 1.1 s in place of 0.65.
-        step = 32 if device.type == "cpu" else BATCH
-        tensor = forward_rows(model.backbone, images, torch.from_numpy(batch), view, numerics, batch_size=step)
+        tensor = forward_rows(model.backbone, images, torch.from_numpy(batch), view, numerics)
         found: np.ndarray = tensor.numpy()
         return found
 

@@ -1,4 +1,4 @@
-"""A linear head on fixed features, fitted in about a second by L-BFGS."""
+"""A linear head on fixed features, fitted in about a second: logistic by L-BFGS, or ridge."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from seedbed.core.specs import Head
+from seedbed.core.task import TaskKind
+from seedbed.core.training.ridge import fit_ridge
 
 _STRENGTHS = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 _DIRECTIONS = 512
@@ -18,26 +22,48 @@ _Solution = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class LinearHead:
-    """Logits = features (N, F) @ weight.T (F, K) + bias (K,)."""
+    """Outputs = features (N, F) @ weight.T (F, K) + bias (K,).
+
+    They are logits of classes or labels, or (N, 1) values in the unit of the targets. `strength` is that of the
+    L2 penalty which was chosen.
+    """
 
     weight: Tensor
     bias: Tensor
     strength: float
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Return logits (N, K)."""
+        """Return outputs (N, K)."""
         return features @ self.weight.T + self.bias
 
 
-def fit_head(features: Tensor, targets: Tensor, outputs: int, generator: torch.Generator) -> LinearHead:
-    """Fit multinomial logistic regression; its L2 strength is chosen on a held-out fifth of the rows.
+def fit_head(
+    features: Tensor,
+    targets: Tensor,
+    kind: TaskKind,
+    outputs: int,
+    generator: torch.Generator,
+    prefer: Head = "logistic",
+) -> LinearHead:
+    """Fit a head on the original features: logistic or ridge regression, for values always ridge.
+
+    Args:
+        features: float32 (N, F).
+        targets: for classification int64 (N,) in [0, outputs), for several labels float32 (N, outputs) of 0 and 1,
+            for values float32 (N,), standardised.
+    """
+    if prefer == "logistic" and kind != "regression":
+        return _fit_logistic(features, targets, outputs, generator)
+    found = fit_ridge(features, targets, kind, outputs, generator)
+    return LinearHead(found.weight, found.bias, found.strength)
+
+
+def _fit_logistic(features: Tensor, targets: Tensor, outputs: int, generator: torch.Generator) -> LinearHead:
+    """Fit logistic regression, multinomial or of each label; its strength is chosen on a held-out fifth of the rows.
 
     The features are standardised and turned to their principal directions (at most 512): L-BFGS then
     needs a few dozen passes, and the whole fit about a second where a cross-validated solver takes
-    twenty. The returned head takes the original features.
-
-    Args:
-        features: float32 (N, F). targets: int64 (N,) in [0, outputs).
+    twenty.
     """
     mean, std = features.mean(0), features.std(0, correction=0)
     # Dividing by a tiny deviation would blow a feature up that hardly ever moves, and with it any small
@@ -83,8 +109,7 @@ def _choose_strength(
     start: _Solution | None = None
     for strength in reversed(_STRENGTHS):  # from stiff to loose: each fit starts from the last
         start = found[strength] = _solve(inputs[kept], targets[kept], outputs, strength, start)
-        loss = F.cross_entropy(inputs[held] @ start[0].T + start[1], targets[held])
-        losses[strength] = float(loss)
+        losses[strength] = float(_loss(inputs[held] @ start[0].T + start[1], targets[held]))
         if losses[strength] > 1.05 * min(losses.values()):
             break  # the curve has turned; looser fits only get worse
     best = min(losses, key=lambda each: losses[each])
@@ -92,7 +117,7 @@ def _choose_strength(
 
 
 def _solve(inputs: Tensor, targets: Tensor, outputs: int, strength: float, start: _Solution | None = None) -> _Solution:
-    """Minimise mean cross-entropy + strength/2 · |weight|²; return weight (K, D) and bias (K,)."""
+    """Minimise mean loss + strength/2 · |weight|²; return weight (K, D) and bias (K,)."""
     weight = inputs.new_zeros(outputs, inputs.shape[1]) if start is None else start[0].clone()
     bias = inputs.new_zeros(outputs) if start is None else start[1].clone()
     weight.requires_grad_(), bias.requires_grad_()
@@ -100,10 +125,18 @@ def _solve(inputs: Tensor, targets: Tensor, outputs: int, strength: float, start
 
     def closure() -> Tensor:
         solver.zero_grad()
-        loss = F.cross_entropy(inputs @ weight.T + bias, targets) + strength / 2 * weight.square().sum()
+        loss = _loss(inputs @ weight.T + bias, targets) + strength / 2 * weight.square().sum()
         loss.backward()
         return loss
 
     with torch.enable_grad():
         solver.step(closure)
     return weight.detach(), bias.detach()
+
+
+def _loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean over rows: cross-entropy of class indices (N,), or the sum of that of each label (N, K)."""
+    if targets.ndim == 1:
+        return F.cross_entropy(logits, targets)
+    # The sum, so that a label is penalised as much as if it were fitted alone.
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1).mean()

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+from seedbed.core.training.depthwise import is_depthwise, quicken, restore
 
 Precision = Literal["float32", "bfloat16", "float16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
@@ -20,18 +21,22 @@ MemoryFormat = Literal["contiguous", "channels_last"]
 log = logging.getLogger(__name__)
 
 _FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+_HOPELESS = 2.0
+"""A choice whose first step takes so many times longer than that of another gets no second one."""
+_CHEAP_SECONDS = 0.3
+"""A first step that took less tells nothing (kernel selection made one 5 times slower), and a second costs little."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numerics:
     """How tensors are computed and laid out; weights stay float32 (mixed precision through autocast).
 
-    `spares_depthwise` keeps depthwise convolutions in float32 within a lower precision.
+    `quickens_depthwise` has the gradients of depthwise convolutions computed as forward convolutions, on the CPU.
     """
 
     precision: Precision = "float32"
     memory_format: MemoryFormat = "channels_last"
-    spares_depthwise: bool = False
+    quickens_depthwise: bool = False
 
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
         """Return the context in which to run the model's forward pass."""
@@ -39,59 +44,58 @@ class Numerics:
             return nullcontext()
         return torch.autocast(device.type, dtype=getattr(torch, self.precision))
 
-    def lay_out(self, inputs: Tensor) -> Tensor:
-        """Return inputs (N, C, H, W) in this memory format."""
-        return inputs.contiguous(memory_format=_FORMATS[self.memory_format])
+    def lay_out(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return what a backbone is called with, images (N, C, H, W) in this memory format, the rest as it is."""
+        memory_format = _FORMATS[self.memory_format]
+        return tuple(each.contiguous(memory_format=memory_format) if _is_images(each) else each for each in inputs)
 
     def lay_out_model(self, model: nn.Module) -> None:
-        """Put a model's weights in this memory format, in place, and its depthwise layers in float32 if asked."""
+        """Put a model's weights in this memory format and its depthwise layers in this form, in place."""
         model.to(memory_format=_FORMATS[self.memory_format])
-        if self.spares_depthwise:
-            for module in filter(_is_depthwise, model.modules()):
-                # On the instance, so that it holds for every subclass, and outside the state dict.
-                module.forward = partial(_forward_in_float32, module)
+        for module in filter(is_depthwise, model.modules()):
+            if self.quickens_depthwise:
+                quicken(module)
+            else:
+                restore(module)
 
     @property
     def name(self) -> str:
         """Name the precision for people and the journal."""
-        return f"{self.precision}, depthwise float32" if self.spares_depthwise else self.precision
+        return f"{self.precision}, quick depthwise" if self.quickens_depthwise else self.precision
 
     def needs_scaling(self) -> bool:
         """Whether gradients would underflow without a loss scaler."""
         return self.precision == "float16"
 
 
-def _is_depthwise(module: nn.Module) -> bool:
-    return isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels
+def _is_images(value: object) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 4 and value.is_floating_point()
 
 
-def _forward_in_float32(module: nn.Module, inputs: Tensor) -> Tensor:
-    """Run a layer outside autocast; without autocast this changes nothing."""
-    with torch.autocast(inputs.device.type, enabled=False):
-        return cast(Tensor, type(module).forward(module, inputs.float()))
+def choices(device: torch.device, *, images: bool = True, depthwise: bool = False) -> tuple[Numerics, ...]:
+    """Return what is worth measuring on a device.
 
-
-def choices(device: torch.device, *, has_depthwise: bool = False) -> tuple[Numerics, ...]:
-    """Return what is worth measuring on a device, the usual winner first."""
+    Args:
+        images: the inputs have a memory format to choose; else there is the precision alone.
+        depthwise: gradients of depthwise convolutions will be needed.
+    """
+    if device.type not in ("cpu", "cuda"):
+        return (Numerics("float32", "contiguous"),)
+    is_half = device.type == "cuda" and not torch.cuda.is_bf16_supported()
+    low: Precision = "float16" if is_half else "bfloat16"
+    if not images:
+        return (Numerics(low, "contiguous"), Numerics("float32", "contiguous"))
     if device.type == "cuda":
-        half: Precision = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-        return (
-            Numerics(half, "channels_last"),
-            Numerics(half, "contiguous"),
-            Numerics("float32", "channels_last"),
-        )
-    if device.type == "cpu":
-        # The winner differs from net to net: on an AVX512-BF16 CPU bfloat16 made a small residual net 2.2
-        # times faster than float32 and EfficientNet-Lite 1.7 times slower, because its backward pass of
-        # depthwise convolutions crawls; with those alone in float32 it was 1.8 times faster.
-        spared = (Numerics("bfloat16", "channels_last", spares_depthwise=True),) if has_depthwise else ()
-        return (
-            *spared,
-            Numerics("bfloat16", "channels_last"),
-            Numerics("float32", "channels_last"),
-            Numerics("float32", "contiguous"),
-        )
-    return (Numerics("float32", "contiguous"),)
+        return (Numerics(low, "channels_last"), Numerics(low, "contiguous"), Numerics("float32", "channels_last"))
+    # The winner differs from CPU to CPU and from net to net. On one with AVX512-BF16 bfloat16 made a small residual
+    # net 2.2 times faster than float32. EfficientNet-Lite0 it made 1.7 times slower, until the gradients of its
+    # depthwise layers were quickened: then about twice as fast. They never lose by that, so there is no choice without.
+    quick = depthwise
+    return (
+        Numerics(low, "channels_last", quickens_depthwise=quick),
+        Numerics("float32", "channels_last", quickens_depthwise=quick),
+        Numerics("float32", "contiguous"),
+    )
 
 
 def default(device: torch.device) -> Numerics:
@@ -101,62 +105,83 @@ def default(device: torch.device) -> Numerics:
 
 def calibrate(
     model: nn.Module,
-    inputs: Tensor,
+    inputs: tuple[Any, ...],
     *,
+    device: torch.device,
     train: bool,
     known: dict[Hashable, Numerics],
     key: Hashable,
     clock: Callable[[], float] = time.monotonic,
     repeats: int = 2,
 ) -> Numerics:
-    """Measure a few steps of each choice on a copy of the model and return the fastest.
+    """Measure a few steps of each choice on copies of the model and return the fastest.
+
+    Neither the model nor torch's random state is changed.
 
     Args:
-        inputs: one batch (N, C, H, W), normalised, on the model's device.
+        inputs: one batch of what the model is called with, on the device.
         train: time forward and backward pass, else the forward pass alone.
         known: results so far by `key`; looked up first, and added to.
+        repeats: steps timed of each choice, after one that shows whether it has a chance.
     """
     if key not in known:
-        times: dict[Numerics, float] = {}
-        has_depthwise = any(map(_is_depthwise, model.modules()))
-        for numerics in choices(inputs.device, has_depthwise=has_depthwise):
-            try:
-                seconds = _time_steps(model, inputs, numerics, train, clock, repeats, min(times.values(), default=None))
-            except RuntimeError:  # not every operation exists in every precision
-                log.debug("%s cannot be computed in %s.", type(model).__name__, numerics.name, exc_info=True)
-                continue
-            if seconds is not None:
-                times[numerics] = seconds
-        known[key] = min(times, key=lambda each: times[each], default=default(inputs.device))
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            known[key] = _fastest(model, inputs, device, train, clock, repeats)
     return known[key]
 
 
-def _time_steps(
+def _fastest(
     model: nn.Module,
-    inputs: Tensor,
-    numerics: Numerics,
+    inputs: tuple[Any, ...],
+    device: torch.device,
     train: bool,
     clock: Callable[[], float],
     repeats: int,
-    best: float | None,
-) -> float | None:
-    """Return the seconds of the fastest of a few steps, or None where the first one already lost by far."""
+) -> Numerics:
+    depthwise = train and any(map(is_depthwise, model.modules()))
+    offered = choices(device, images=any(map(_is_images, inputs)), depthwise=depthwise)
+    if len(offered) == 1:
+        return offered[0]
+    steps: dict[Numerics, Callable[[], float]] = {}
+    times: dict[Numerics, float] = {}
+    for numerics in offered:
+        step = _make_step(model, inputs, numerics, device, train, clock)
+        try:
+            times[numerics] = step()  # it also pays for kernel selection
+            steps[numerics] = step
+        except RuntimeError:  # not every operation exists in every precision
+            log.debug("%s cannot be computed in %s.", type(model).__name__, numerics.name, exc_info=True)
+    limit = max(_HOPELESS * min(times.values(), default=0.0), _CHEAP_SECONDS)
+    contenders = {each: float("inf") for each, seconds in times.items() if seconds <= limit}
+    if len(contenders) > 1:
+        for _ in range(repeats):  # taking turns, so that what else the machine does meets all of them
+            for each in contenders:
+                contenders[each] = min(contenders[each], steps[each]())
+    return min(contenders, key=lambda each: contenders[each], default=default(device))
+
+
+def _make_step(
+    model: nn.Module,
+    inputs: tuple[Any, ...],
+    numerics: Numerics,
+    device: torch.device,
+    train: bool,
+    clock: Callable[[], float],
+) -> Callable[[], float]:
+    """Return a function that does one step and tells how many seconds it took."""
     twin = copy.deepcopy(model).train(train)  # batch statistics and gradients must not reach the real one
     numerics.lay_out_model(twin)
     batch = numerics.lay_out(inputs)
-    fastest = float("inf")
-    for attempt in range(repeats + 1):  # the first attempt pays for kernel selection
+
+    def step() -> float:
         start = clock()
-        with torch.set_grad_enabled(train), numerics.autocast(inputs.device):
-            output = twin(batch)
-        if train:
+        with torch.set_grad_enabled(train), numerics.autocast(device):
+            output = twin(*batch)
+        if output.requires_grad:
             output.float().square().mean().backward()
             twin.zero_grad(set_to_none=True)
-        if inputs.device.type == "cuda":
-            torch.cuda.synchronize(inputs.device)
-        seconds = clock() - start
-        if attempt == 0 and best is not None and seconds > 3 * best:
-            return None
-        if attempt:
-            fastest = min(fastest, seconds)
-    return fastest
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return clock() - start
+
+    return step

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from seedbed.core.data.profile import Profile
 from seedbed.core.protocols import Loss
 from seedbed.core.task import TaskKind
+
+_LEAST = 1e-7
+"""No probability counts as smaller: a single sure mistake would else decide everything."""
 
 
 def plain_loss(kind: TaskKind) -> Loss:
@@ -26,6 +31,28 @@ def readout(outputs: Tensor, profile: Profile) -> Tensor:
     if profile.task.kind == "multilabel":
         return outputs.sigmoid()
     return outputs[..., 0] * profile.target_std + profile.target_mean
+
+
+def loss_targets(targets: np.ndarray, profile: Profile) -> Tensor:
+    """Bring the targets of a split into the form that losses take.
+
+    Classification: int64 (N,); multi-label: float32 (N, K); regression: float32 (N,), standardised.
+    """
+    if profile.task.kind == "classification":
+        return torch.from_numpy(targets)
+    if profile.task.kind == "multilabel":
+        return torch.from_numpy(targets.astype(np.float32))
+    return torch.from_numpy(((targets - profile.target_mean) / profile.target_std).astype(np.float32))
+
+
+def mean_loss(targets: np.ndarray, predictions: np.ndarray, profile: Profile) -> float:
+    """Return the plain loss of what `readout` gave, in the unit of the training loss."""
+    if profile.task.kind == "regression":
+        return float(np.mean(((predictions - targets) / profile.target_std) ** 2))
+    sure = np.clip(predictions.astype(np.float64), _LEAST, 1 - _LEAST)
+    if profile.task.kind == "multilabel":
+        return float(-np.where(targets > 0, np.log(sure), np.log1p(-sure)).mean())
+    return float(-np.log(sure[np.arange(len(sure)), targets]).mean())
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -6,11 +6,13 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from seedbed.core.data.batches import Images, epochs, normalise, to_unit
+from seedbed.core.data.feeding.source import Inputs, Source, epochs
 from seedbed.core.data.view import View
 from seedbed.core.errors import Diverged
 from seedbed.core.training.assemble import Assembled
@@ -43,16 +45,18 @@ class Look:
 class Lesson:
     """What to train with and how: everything but the model's own parts."""
 
-    images: Images
+    source: Source
     rows: Tensor
     """Training rows (N,) int64, on the CPU."""
     targets: Tensor
-    """Targets of all rows of the dataset (M,) int64, on the images' device."""
+    """Targets of all rows of the dataset, in the form that the loss takes, on the source's device."""
     phases: Sequence[Phase]
     batch_size: int
     numerics: Numerics
     generator: torch.Generator
     looks: int = 10
+    before_step: Callable[[float], None] = lambda progress: None
+    """Called with the progress before each step."""
     clock: Callable[[], float] = time.monotonic
 
 
@@ -84,19 +88,21 @@ def train(
         Diverged: the mean loss between two looks is not finite.
         Stopped: `should_stop` said so.
     """
-    device = lesson.images.pixels.device
+    device = lesson.source.device
     scaler = torch.amp.GradScaler(device.type, enabled=lesson.numerics.needs_scaling())
     noise = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=lesson.generator)))
-    total, steps = torch.zeros((), device=device), 0
+    total, steps, seen = torch.zeros((), device=device), 0, 0
     window, next_look = _Window(lesson.clock(), 0), 1
     parts.model.train()
-    for rows in epochs(lesson.rows, lesson.batch_size, lesson.generator):
+    for rows in epochs(lesson.source, lesson.rows, lesson.batch_size, lesson.generator):
         if should_stop():
             raise Stopped
+        lesson.before_step(pace.progress)
         factor = parts.schedule(pace.progress)
         for group in parts.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
-        loss = _step(parts, lesson, rows.to(device), pace.progress, scaler, noise)
+        loss = _step(parts, lesson, rows, pace.progress, scaler, noise)
+        seen += len(rows)
         pace.advance()
         for regularizer in parts.regularizers:
             regularizer.after_step(parts.model, pace.progress)
@@ -114,7 +120,7 @@ def train(
             window = _Window(now, pace.steps)
         if looks or pace.is_over:
             mean = float(total) / steps
-            epoch = pace.steps * lesson.batch_size / len(lesson.rows)
+            epoch = seen / len(lesson.rows)
             if not math.isfinite(mean):
                 raise Diverged(
                     f"The training loss is {mean} after {epoch:.1f} epochs; "
@@ -138,15 +144,31 @@ def _step(
 ) -> Tensor:
     """Do one optimizer step and return its loss, still on the device."""
     view = next((phase.view for phase in lesson.phases if progress < phase.until), lesson.phases[-1].view)
-    inputs = to_unit(lesson.images.gather(rows), view)
-    for augment in parts.augmenters:
-        inputs = augment(inputs, noise)
-    inputs = lesson.numerics.lay_out(normalise(inputs, view))
-    with lesson.numerics.autocast(inputs.device):
-        logits = parts.model(inputs)
-    loss = parts.loss(logits.float(), lesson.targets[rows]).mean()
+    inputs, targets = _batch(parts, lesson, rows, view, noise)
+    with lesson.numerics.autocast(lesson.source.device):
+        outputs = parts.model(*inputs)
+    loss = parts.loss(outputs.float(), targets).mean()
     parts.optimizer.zero_grad(set_to_none=True)
     scaler.scale(loss).backward()
+    scaler.unscale_(parts.optimizer)
+    for regularizer in parts.regularizers:
+        regularizer.on_gradients(parts.model)
     scaler.step(parts.optimizer)
     scaler.update()
     return loss
+
+
+def _batch(parts: Assembled, lesson: Lesson, rows: Tensor, view: View, noise: torch.Generator) -> tuple[Inputs, Tensor]:
+    """Return augmented inputs, as the model takes them, and their targets, as the loss does."""
+    change = None if parts.samples is None else partial(parts.samples, generator=lesson.generator)
+    inputs = lesson.source.gather(rows, view, change)
+    targets = lesson.targets[rows.to(lesson.source.device)]
+    for augment in parts.augmenters:
+        found = cast(Callable[..., Any], augment)(*inputs, noise)  # a batch of images, or inputs and mask
+        inputs = found if isinstance(found, tuple) else (found,)
+    if isinstance(inputs[0], Tensor) and inputs[0].is_floating_point():
+        first = inputs[0]
+        for regularizer in parts.regularizers:
+            first, targets = regularizer.on_batch(first, targets, noise)
+        inputs = (first, *inputs[1:])
+    return lesson.numerics.lay_out(lesson.source.ready(inputs, view)), targets

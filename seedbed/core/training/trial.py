@@ -17,10 +17,10 @@ from seedbed.core.search.candidate import TrialJob
 from seedbed.core.search.events import Event, TrialFailed, TrialFinished, TrialStopped
 from seedbed.core.specs import MetricSpec
 from seedbed.core.training.assemble import make_view
-from seedbed.core.training.context import Context
+from seedbed.core.training.context import Context, Result
 from seedbed.core.training.desk import Desk, pick_device
 from seedbed.core.training.evaluate import Stop, Stopped
-from seedbed.core.training.finetune import Result, run_policy
+from seedbed.core.training.finetune import run_policy
 from seedbed.core.training.member import Member, components_of
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def _open(
     return Context(
         job=job,
         lookup=lookup,
-        images=desk.open_images(job.data, device),
+        source=desk.open_source(job.profile.task.modality, job.data, job.tokens, device),
         splits=desk.open_splits(job.splits),
         view=view,
         member=member,

@@ -13,6 +13,7 @@ from rich.text import Text
 from seedbed.core.data.profile import Profile
 from seedbed.core.search.events import BundleEvaluated, BundleSaved
 from seedbed.core.search.history import History, Trial
+from seedbed.core.task import written
 from seedbed.plugins.monitors import words
 
 Direction = Literal["max", "min"]
@@ -110,7 +111,7 @@ def _under_way(view: View, now: float) -> RenderableType:
             ProgressBar(total=1.0, completed=last.progress if last else 0.0, width=18, complete_style=_BAR),
             f"{last.progress:.0%}" if last else "-",
             f"{last.epoch:.3g}" if last else "-",
-            f"{last.score:.4f}" if last else "-",
+            written(last.score) if last else "-",
             f"{last.lr:.2g}" if last else "-",
             Text(trial.candidate.label),
         )
@@ -128,7 +129,7 @@ def _best(view: View) -> RenderableType:
         table.add_row(
             str(rank),
             str(trial.number),
-            f"{score:.4f}",
+            written(score),
             f"{trial.seconds:.1f}",
             Text(trial.candidate.label),
             Text("saved" if trial.number in in_use else "", style="green"),

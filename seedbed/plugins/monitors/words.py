@@ -21,11 +21,13 @@ from seedbed.core.search.events import (
     TrialStopped,
 )
 from seedbed.core.search.history import History, Trial
+from seedbed.core.task import written
 
 Weight = Literal["quiet", "normal", "good", "warning", "error"]
 """How loudly a sentence is to be said."""
 
 _ROWS_NAMED = 5
+_SCORES_NAMED = 2
 
 
 def duration(seconds: float) -> str:
@@ -75,10 +77,9 @@ def sentence(event: Event, history: History) -> str | None:
         case BundleSaved():
             members = " and ".join(str(each) for each in event.trials)
             noun = "trial" if len(event.trials) == 1 else "trials"
-            return f"a usable model is saved, from {noun} {members}: {metric(history)} {event.score:.4f}"
+            return f"a usable model is saved, from {noun} {members}: {metric(history)} {written(event.score)}"
         case BundleEvaluated():
-            values = ", ".join(f"{name} {value:.4f}" for name, value in sorted(event.metrics.items()))
-            return f"on {event.examples:,} {event.part} rows: {values}"
+            return f"on {event.examples:,} {event.part} rows: {_scores(event, metric(history))}"
         case EvaluationFailed():
             return f"the model could not be scored: {first_line(event.error)}"
         case RunFinished():
@@ -87,11 +88,20 @@ def sentence(event: Event, history: History) -> str | None:
             return None
 
 
+def _scores(event: BundleEvaluated, decisive: str) -> str:
+    """List the score that decides, then a few more."""
+    first = [decisive] if decisive in event.metrics else []
+    others = [name for name in sorted(event.metrics) if name not in first]
+    named = [f"{name} {written(event.metrics[name])}" for name in (*first, *others[:_SCORES_NAMED])]
+    left = len(others) - _SCORES_NAMED
+    return ", ".join(named) + (f" and {left} more" if left > 0 else "")
+
+
 def _ended(event: TrialFinished | TrialStopped | TrialFailed, history: History) -> str:
     match event:
         case TrialFinished():
             return (
-                f"trial {event.trial} finished: {metric(history)} {event.score:.4f} after "
+                f"trial {event.trial} finished: {metric(history)} {written(event.score)} after "
                 f"{event.epochs:.3g} epochs in {duration(event.seconds)}"
             )
         case TrialStopped():
@@ -119,6 +129,8 @@ def described(profile: Profile) -> str:
     if profile.task.modality == "image":
         parts.append(f"{profile.width}x{profile.height}x{profile.channels}")
     split = [f"{profile.train:,} to train", f"{profile.valid:,} to validate"]
+    if profile.folds:
+        split = [f"{profile.train + profile.valid:,} to train, judged over {profile.folds} folds"]
     if profile.test:
         split.append(f"{profile.test:,} to test")
     return f"{', '.join(parts)}; {', '.join(split)}"
@@ -129,7 +141,7 @@ def progress(trial: Trial, history: History) -> str:
     if not trial.curve:
         return f"trial {trial.number} is starting"
     last = trial.curve[-1]
-    score = f"{metric(history)} {last.score:.4f}"
+    score = f"{metric(history)} {written(last.score)}"
     return f"trial {trial.number} at {last.progress:.0%}, epoch {last.epoch:.3g}: {score}"
 
 

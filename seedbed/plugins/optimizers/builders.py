@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from seedbed.core.errors import UnknownName
 from seedbed.core.protocols import ParamGroups
+from seedbed.plugins.optimizers.updates import Lion, RMSprop
 
 if TYPE_CHECKING:
-    from seedbed.plugins.optimizers import AdamWOptions, SgdOptions
+    from seedbed.plugins.optimizers import AdamWOptions, LionOptions, RmspropOptions, SgdOptions, TimmOptions
 
 
 def sgd(groups: ParamGroups, options: SgdOptions) -> torch.optim.Optimizer:
@@ -33,3 +35,42 @@ def adamw(groups: ParamGroups, options: AdamWOptions) -> torch.optim.Optimizer:
         weight_decay=options.weight_decay,
         fused=True,
     )
+
+
+def rmsprop(groups: ParamGroups, options: RmspropOptions) -> torch.optim.Optimizer:
+    """Build RMSprop with decoupled weight decay."""
+    return RMSprop(
+        groups,
+        lr=options.lr,
+        alpha=options.alpha,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+    )
+
+
+def lion(groups: ParamGroups, options: LionOptions) -> torch.optim.Optimizer:
+    """Build Lion."""
+    return Lion(
+        groups,
+        lr=options.lr,
+        betas=(options.beta1, options.beta2),
+        weight_decay=options.weight_decay,
+    )
+
+
+def from_timm(groups: ParamGroups, options: TimmOptions) -> torch.optim.Optimizer:
+    """Build an optimizer of timm.
+
+    Raises:
+        UnknownName: the timm that is installed has none of this name.
+    """
+    import timm
+    import timm.optim
+
+    factory: Any = timm.optim
+    known = factory.list_optimizers()
+    if options.name not in known:
+        hint = f"This is timm {timm.__version__}; another version may have it."
+        raise UnknownName("timm optimizer", options.name, known, hint=hint)
+    made = factory.create_optimizer_v2(groups, opt=options.name, lr=options.lr, weight_decay=options.weight_decay)
+    return cast(torch.optim.Optimizer, made)

@@ -32,7 +32,6 @@ class Auto:
         self._options = options
         self._space = space
         self._profile = profile
-        self._defaults = list(portfolio(space, profile))
 
     def propose(self, history: History, rng: random.Random) -> Proposal | None:
         """Return the next default that is untried and affordable, else a draw near the best trial."""
@@ -51,7 +50,7 @@ class Auto:
         return False
 
     def _candidates(self, history: History, rng: random.Random) -> Iterator[dict[str, Value]]:
-        yield from self._defaults
+        yield from portfolio(self._space, self._profile, history)
         worth = self._profile.task.worth
         # A probe has next to nothing that could be varied.
         finished = [

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import median
 
 from seedbed.core.data.profile import Profile
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.history import History, Trial
 from seedbed.core.space import Values
+from seedbed.core.task import Modality
 
 PROBE_SHARE = 0.25
 """Of the time left, what a probe may take."""
+
+# (modality, whether from scratch) → the fewest epochs, how many rows to show in all, and the most epochs
+_EPOCHS: Mapping[tuple[Modality, bool], tuple[float, float, float]] = {
+    ("image", True): (20.0, 70_000, 60.0),
+    ("image", False): (8.0, 30_000, 30.0),
+    ("series", True): (20.0, 60_000, 500.0),
+    ("series", False): (8.0, 30_000, 30.0),
+    # Nets learn sentences by heart within a few passes.
+    ("text", True): (3.0, 100_000, 12.0),
+    ("text", False): (2.0, 20_000, 8.0),
+}
 
 _LEAST = 0.5
 """Below this share of its full cost a candidate is not started: half-trained, it says little of itself."""
@@ -18,13 +31,11 @@ _LEAST = 0.5
 
 def full_epochs(values: Values, profile: Profile) -> float:
     """Return the passes after which more of them stop paying: fewer for pretrained nets and for much data."""
-    match values.get("policy"):
-        case "probe":
-            return 1.0
-        case "scratch":
-            return min(max(70_000 / profile.train, 20.0), 60.0)
-        case _:
-            return min(max(30_000 / profile.train, 8.0), 30.0)
+    policy = values.get("policy")
+    if policy == "probe":
+        return 1.0
+    least, enough, most = _EPOCHS[profile.task.modality, policy == "scratch"]
+    return min(max(enough / profile.train, least), most)
 
 
 def affordable(values: Values, profile: Profile, history: History) -> Fidelity | None:

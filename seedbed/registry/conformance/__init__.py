@@ -12,17 +12,15 @@ is known to fail is named with its reason, and must then fail: `known_failures =
 Only pytest is needed to run them; nothing has to be configured.
 """
 
+from seedbed.registry.conformance.augmenters import AugmenterContract
 from seedbed.registry.conformance.base import SpecContract
 from seedbed.registry.conformance.data import CheckContract, MetricContract, ReaderContract
-from seedbed.registry.conformance.models import ArchitectureContract, WeightsContract
+from seedbed.registry.conformance.models import ArchitectureContract
+from seedbed.registry.conformance.regularizers import RegularizerContract
 from seedbed.registry.conformance.running import BackendContract, ExporterContract, MonitorContract
 from seedbed.registry.conformance.search import RuleContract, StrategyContract
-from seedbed.registry.conformance.training import (
-    AugmenterContract,
-    OptimizerContract,
-    RegularizerContract,
-    ScheduleContract,
-)
+from seedbed.registry.conformance.training import OptimizerContract, ScheduleContract
+from seedbed.registry.conformance.weights import WeightsContract
 
 __all__ = [
     "ArchitectureContract",

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import pytest
@@ -78,7 +79,8 @@ class SpecContract:
         """Make each check one test for each component; pytest calls this by itself."""
         if "spec" in metafunc.fixturenames:
             check = metafunc.function.__name__
-            metafunc.parametrize("spec", [self._case(check, spec) for spec in self.specs()])
+            # Of this scope, all checks of a component come one after another and may share what is dear to make.
+            metafunc.parametrize("spec", [self._case(check, spec) for spec in self.specs()], scope="class")
 
     def _case(self, check: str, spec: Spec) -> Any:  # noqa: ANN401 - pytest does not name the type
         name = f"{spec.kind}:{spec.name}"
@@ -87,8 +89,18 @@ class SpecContract:
         return pytest.param(spec, id=name, marks=marks)
 
     def load(self, spec: Spec) -> Any:  # noqa: ANN401 - whatever a plugin's `build` is
-        """Import the `build` of a component."""
+        """Import the `build` of a component; where modules that it requires are not installed, skip the check."""
+        missing = [module for module in spec.requires.modules if find_spec(module) is None]
+        if missing:
+            pytest.skip(f"{spec.kind}:{spec.name} needs {', '.join(missing)}, not installed; it is not offered here")
         return self.registry().load(spec)
+
+    def options(self, spec: Any) -> Any:  # noqa: ANN401 - a spec of the kind → an instance of its `options`
+        """Return the options to test a component with: its defaults.
+
+        Override it where a component must be told something, as a name of a model that is on this machine.
+        """
+        return spec.options()
 
     def test_it_pickles(self, spec: Spec) -> None:
         assert pickle.loads(pickle.dumps(spec)) == spec, "define its options at the top level of a module"

@@ -19,6 +19,7 @@ def untrained_bundle(folder: Path, lookup: Lookup) -> Path:
     from safetensors.torch import save_file
 
     from seedbed.core.data.preparing.decode import ImageForm
+    from seedbed.core.data.preparing.prepare_again import InputForm
     from seedbed.core.data.view import View
     from seedbed.core.results.bundle import save_bundle
     from seedbed.core.training.assemble import build_model
@@ -34,14 +35,15 @@ def untrained_bundle(folder: Path, lookup: Lookup) -> Path:
     save_file({name: each.contiguous() for name, each in model.state_dict().items()}, trial / CHECKPOINT)
     components = components_of(candidate, lookup)
     Member(trial=0, candidate=candidate, view=view, components=components).save(trial)
-    form = ImageForm(height=SIZE, width=SIZE, channels=3)
+    form = InputForm(image=ImageForm(height=SIZE, width=SIZE, channels=3))
     save_bundle(folder / "best", [(trial, 1.0)], profile, form, score=0.5, source="conformance")
     return folder / "best"
 
 
 def _smallest(lookup: Lookup) -> Candidate:
     found = [cast(ArchitectureSpec, spec) for spec in lookup.all("architecture")]
-    trainable = [spec for spec in found if not spec.features_only and spec.requires.min_size <= SIZE]
+    images = [spec for spec in found if "image" in spec.modalities and not spec.on_request]
+    trainable = [spec for spec in images if not spec.features_only and spec.requires.min_size <= SIZE]
     spec = min(trainable, key=lambda spec: spec.parameters)
     values = {"architecture": spec.name, "policy": "scratch"}
     return Candidate(values, {f"architecture:{spec.name}": spec.version})

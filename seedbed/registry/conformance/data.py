@@ -150,8 +150,8 @@ class MetricContract(SpecContract):
     kind = "metric"
 
     def build(self, spec: MetricSpec) -> Metric:
-        """Build the metric with all options at their defaults."""
-        return cast(Metric, self.load(spec)(spec.options()))
+        """Build the metric as `options(spec)` says."""
+        return cast(Metric, self.load(spec)(self.options(spec)))
 
     def test_it_knows_its_tasks(self, spec: MetricSpec) -> None:
         assert spec.tasks, "name the kinds of task it scores"
@@ -165,6 +165,33 @@ class MetricContract(SpecContract):
             targets, perfect = _predictions(task)
             right, shuffled = metric(targets, perfect), metric(targets, perfect[order])
             assert sign * right >= sign * shuffled, f"{task}: right {right}, shuffled {shuffled}"
+
+    def test_nothing_scores_better_than_what_is_right(self, spec: MetricSpec) -> None:
+        """A search would else be led away from the truth, and the leaderboard's intervals have no end."""
+        import numpy as np
+
+        metric, rng = self.build(spec), np.random.default_rng(3)
+        sign = 1 if spec.direction == "max" else -1
+        for task in spec.tasks:
+            targets, perfect = _predictions(task)
+            best = metric(targets, perfect)
+            guesses = [_noisy(task)[1], perfect[::-1], np.zeros_like(perfect) + perfect.mean(axis=0)]
+            for _ in range(20):
+                drawn = rng.random(perfect.shape, dtype=np.float32)
+                guesses.append(drawn / drawn.sum(axis=1, keepdims=True) if task == "classification" else drawn)
+            for guess in guesses:
+                score = metric(targets, guess)
+                assert sign * score <= sign * best + 1e-6, f"{task}: {score}, and {best} for what is right"
+
+    def test_it_only_reads(self, spec: MetricSpec) -> None:
+        """What is scored may lie in a file, and the score goes into one: a number that JSON can hold."""
+        metric = self.build(spec)
+        for task in spec.tasks:
+            targets, predictions = _noisy(task)
+            for array in (targets, predictions):
+                array.flags.writeable = False
+            score = metric(targets, predictions)
+            assert isinstance(score, float), f"{task}: it gives {type(score)}, not a float"
 
     def test_it_is_a_finite_number(self, spec: MetricSpec) -> None:
         """Also on one row, on one class only, and where the model is sure and wrong."""
@@ -198,17 +225,17 @@ class MetricContract(SpecContract):
 
 
 def _predictions(task: str) -> tuple[np.ndarray, np.ndarray]:
-    """Targets of 60 rows and predictions that are right and sure of it."""
+    """Targets of 60 rows and predictions that are right and sure of it, in the types of the engine."""
     import numpy as np
 
     classes = np.arange(60) % 3
     if task == "regression":
-        values = np.linspace(-1.0, 2.0, 60)
-        return values, values
+        values = np.linspace(-1.0, 2.0, 60, dtype=np.float32)
+        return values.astype(np.float64), values
     if task == "multilabel":
         labels = np.stack([classes == 0, classes != 1, np.arange(60) % 2 == 0], axis=1)
-        return labels.astype(np.int64), np.where(labels, 1.0, 0.0)
-    return classes, np.eye(3)[classes]
+        return labels.astype(np.uint8), labels.astype(np.float32)
+    return classes, np.eye(3, dtype=np.float32)[classes]
 
 
 def _noisy(task: str) -> tuple[np.ndarray, np.ndarray]:
@@ -216,7 +243,7 @@ def _noisy(task: str) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
 
     targets, perfect = _predictions(task)
-    mixed = perfect + np.random.default_rng(0).random(perfect.shape)
+    mixed = perfect + np.random.default_rng(0).random(perfect.shape, dtype=np.float32)
     return targets, mixed / mixed.sum(axis=1, keepdims=True) if task == "classification" else mixed.clip(0, 1)
 
 

@@ -1,32 +1,42 @@
-"""What backbones and pretrained weights are held to."""
+"""What backbones are held to."""
 # ruff: noqa: D102 - a test's name is its docstring
 
 from __future__ import annotations
 
 import socket
-import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
-from pkgutil import resolve_name
-from typing import TYPE_CHECKING, NoReturn, cast
+from itertools import cycle
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import pytest
 
-from seedbed.core.errors import SeedbedError
-from seedbed.core.specs import ArchitectureSpec, Spec, WeightsSpec
-from seedbed.registry.conformance.base import SpecContract, in_fresh_process
-from seedbed.registry.conformance.samples import profile_of
+from seedbed.core.space import domains
+from seedbed.core.specs import ArchitectureSpec
+from seedbed.core.task import Modality
+from seedbed.registry.conformance.base import SpecContract, random_points
+from seedbed.registry.conformance.inputs import Case, dense, kinds_for, narrowed, taken, widened
+from seedbed.registry.conformance.traces import no_traces
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
-SECONDS_TO_REFUSE = 5.0
+    from seedbed.core.data.feeding.source import Inputs
+
+RELATIVE, ABSOLUTE = 1e-4, 1e-5
+"""How far features may lie apart that ought to be equal: sums are taken in another order in another batch."""
 
 
 class ArchitectureContract(SpecContract):
-    """`build(options, profile)` gives a backbone: inputs (N, C, H, W) → features (N, num_features)."""
+    """`build(options, profile)` gives a backbone: inputs → features (N, num_features).
+
+    It is tried on each modality that it takes in; what is true of images alone, or of rows that are padded,
+    asks nothing of the others.
+    """
 
     kind = "architecture"
+    _kept: ClassVar[Mapping[tuple[str, Case], nn.Module]]
 
     def sizes(self, spec: ArchitectureSpec) -> tuple[int, ...]:
         """The sizes of images that are tried, in pixels; override where an architecture needs others."""
@@ -34,150 +44,244 @@ class ArchitectureContract(SpecContract):
         small = max(least, min(32, most or 32))
         return tuple(sorted({small, min(2 * small, most) if most else 2 * small}))
 
-    def build(self, spec: Spec, *, size: int = 0, channels: int = 3, seed: int = 0) -> nn.Module:
-        """Build a backbone with all options at their defaults."""
+    def cases(self, spec: ArchitectureSpec) -> tuple[Case, ...]:
+        """The forms of data that are tried, each with another kind of task, of each modality the usual one first."""
+        kinds = cycle(kinds_for(spec.requires))
+        return tuple(replace(case, kind=next(kinds)) for each in spec.modalities for case in self._forms(spec, each))
+
+    def _forms(self, spec: ArchitectureSpec, modality: Modality) -> Iterator[Case]:
+        if modality == "image":
+            small, large = self.sizes(spec)[0], self.sizes(spec)[-1]
+            for channels, size in ((3, small), (1, small), (3, large)):
+                yield Case(modality="image", channels=channels, size=size)
+        elif modality == "series":
+            for channels, size in ((3, 24), (1, 9)):
+                yield Case(modality="series", channels=channels, size=size)
+        else:
+            yield Case(modality="text", encoding=spec.encoding, size=24)
+
+    def usual(self, spec: ArchitectureSpec) -> tuple[Case, ...]:
+        """The first form of each modality."""
+        first = {case.modality: case for case in reversed(self.cases(spec))}
+        return tuple(first[each] for each in spec.modalities)
+
+    def build(self, spec: ArchitectureSpec, case: Case, *, options: object = None, seed: int = 0) -> nn.Module:
+        """Build a backbone for data of this form, as in `options(spec)` where nothing else is said."""
         import torch
 
-        size = size or self.sizes(cast(ArchitectureSpec, spec))[0]
+        options = self.options(spec) if options is None else options
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            profile = profile_of(size=size, channels=channels)
-            return cast("nn.Module", self.load(spec)(spec.options(), profile))
+            return cast("nn.Module", self.load(spec)(options, case.profile()))
 
-    def inputs(self, spec: Spec, *, size: int = 0, channels: int = 3) -> Tensor:
-        """Two normalised inputs (2, C, H, W)."""
-        import torch
+    def ready(self, spec: ArchitectureSpec, case: Case) -> nn.Module:
+        """Return a backbone that can predict: in evaluation mode, and where it learns from rows, with that done.
 
-        size = size or self.sizes(cast(ArchitectureSpec, spec))[0]
-        return torch.randn(2, channels, size, size, generator=torch.Generator().manual_seed(1))
+        It is the same one for all checks of a component, which come one after another: leave it as it is.
+        """
+        kept = vars(type(self)).get("_kept", {})
+        if (spec.name, case) not in kept:
+            backbone = self.build(spec, case).eval()
+            _fit(backbone, [case.inputs(seed=number) for number in range(3)])
+            same = {key: each for key, each in kept.items() if key[0] == spec.name}
+            type(self)._kept = {**same, (spec.name, case): backbone}
+        return type(self)._kept[spec.name, case]
 
     def test_it_turns_inputs_into_features(self, spec: ArchitectureSpec) -> None:
         import torch
 
-        sizes = self.sizes(spec)
-        for channels, size in ((1, sizes[0]), (3, sizes[0]), (3, sizes[-1])):
-            backbone = self.build(spec, size=size, channels=channels).eval()
-            with torch.no_grad():
-                features = backbone(self.inputs(spec, size=size, channels=channels))
-            assert features.shape == (2, backbone.num_features), f"{channels} channels, {size} pixels"
-            assert torch.isfinite(features).all(), f"{channels} channels, {size} pixels"
+        for case in self.cases(spec):
+            backbone = self.ready(spec, case)
+            features = _features(backbone, case.inputs())
+            assert features.shape == (len(case.lengths), backbone.num_features), str(case)
+            assert features.dtype == torch.float32, f"{case}: {features.dtype}"
+            assert dense(features).isfinite().all(), str(case)
+            if features.layout != torch.strided:
+                assert spec.features_only, "what is trained by gradients gives dense features"
+                assert features.layout == torch.sparse_csr, "sparse features come as compressed rows (CSR)"
 
-    def test_equal_seeds_give_equal_weights(self, spec: ArchitectureSpec) -> None:
-        import torch
+    def test_rows_of_every_length_have_features(self, spec: ArchitectureSpec) -> None:
+        """Rows to predict may be longer than any of the training part, and a text may be empty."""
+        for case in self.usual(spec):
+            if case.modality == "image":
+                continue
+            backbone, least = self.ready(spec, case), case.shortest
+            for length in (*range(least, 10), case.size, 2 * case.size + 1):
+                for lengths in ((length,), (length, least)):
+                    features = dense(_features(backbone, case.inputs(lengths)))
+                    assert features.shape == (len(lengths), backbone.num_features), f"{case}, lengths {lengths}"
+                    assert features.isfinite().all(), f"{case}, lengths {lengths}"
 
-        one, other = self.build(spec).state_dict(), self.build(spec).state_dict()
-        assert one.keys() == other.keys()
-        for name, tensor in one.items():
-            assert torch.equal(tensor, other[name]), f"{name} differs: take all randomness from torch's generator"
+    def test_padding_does_not_change_features(self, spec: ArchitectureSpec) -> None:
+        for case in self.cases(spec):
+            if not case.is_sequence:
+                continue
+            backbone, inputs = self.ready(spec, case), case.inputs()
+            features = _features(backbone, inputs)
+            apart = _apart(_features(backbone, widened(inputs, 7)), features)
+            assert not apart, f"{case}: seven more steps of padding change features by up to {apart:.2g}"
+            for row, length in enumerate(case.lengths):
+                alone = narrowed(taken(inputs, [row]), length)
+                apart = _apart(_features(backbone, alone), dense(features)[[row]])
+                assert not apart, f"{case}: a row of {length} steps differs by up to {apart:.2g} beside longer ones"
 
-    def test_a_gradient_reaches_what_is_trained(self, spec: ArchitectureSpec) -> None:
-        import torch
-
-        backbone = self.build(spec).train()
-        trainable = {name: each for name, each in backbone.named_parameters() if each.requires_grad}
-        if spec.features_only:
-            assert not trainable, "features_only promises that there is nothing to train; make them buffers"
-            return
-        backbone(self.inputs(spec)).square().sum().backward()
-        for name, each in trainable.items():
-            assert each.grad is not None, f"no gradient reaches {name}"
-            assert torch.isfinite(each.grad).all(), f"the gradient of {name} is not finite"
-
-    def test_its_weights_can_be_saved_and_loaded(self, spec: ArchitectureSpec) -> None:
-        import torch
-
-        one, other = self.build(spec, seed=0).eval(), self.build(spec, seed=1).eval()
-        other.load_state_dict(one.state_dict())
-        with torch.no_grad():
-            assert torch.equal(one(self.inputs(spec)), other(self.inputs(spec))), "something is not in its state"
-
-    def test_it_has_as_many_parameters_as_declared(self, spec: ArchitectureSpec) -> None:
-        count = sum(each.numel() for each in self.build(spec).parameters())
-        if spec.features_only:
-            assert count == 0, "features_only promises that there is nothing to train; make them buffers"
-        else:
-            assert abs(count - spec.parameters) <= 0.05 * count, f"it has {count}; declare parameters={count}"
+    def test_a_row_has_the_same_features_beside_any_other(self, spec: ArchitectureSpec) -> None:
+        for case in self.usual(spec):
+            backbone, inputs = self.ready(spec, case), case.inputs()
+            features = dense(_features(backbone, inputs))
+            for rows in ([2, 0, 3, 1], [1], [3, 3]):
+                apart = _apart(_features(backbone, taken(inputs, rows)), features[rows])
+                assert not apart, f"{case}: in a batch of rows {rows} features differ by up to {apart:.2g}"
 
     def test_it_is_deterministic_when_it_predicts(self, spec: ArchitectureSpec) -> None:
         import torch
 
-        backbone, inputs = self.build(spec).eval(), self.inputs(spec)
+        for case in self.usual(spec):
+            backbone, inputs = self.ready(spec, case), case.inputs()
+            one, other = (dense(_features(backbone, inputs)) for _ in range(2))
+            assert torch.equal(one, other), str(case)
+
+    def test_equal_seeds_give_equal_weights(self, spec: ArchitectureSpec) -> None:
+        for case in self.usual(spec):
+            unlike = _unlike(self.build(spec, case), self.build(spec, case))
+            assert not unlike, f"{case}: {unlike} differ: take all randomness from torch's generator"
+
+    def test_what_it_learns_from_rows_can_be_learnt_again(self, spec: ArchitectureSpec) -> None:
+        for case in self.usual(spec):
+            one = self.build(spec, case)
+            if not hasattr(one, "fit"):
+                continue
+            other = self.build(spec, case)
+            assert spec.features_only, "the engine calls `fit` of fixed transforms alone; rename it"
+            shapes = {name: each.shape for name, each in one.state_dict().items()}
+            for backbone in (one, other):
+                with no_traces("`fit`"):
+                    _fit(backbone, [case.inputs(seed=number) for number in range(3)])
+            unlike = _unlike(one, other)
+            assert not unlike, f"{case}: {unlike} differ: take all randomness from the generator given"
+            assert {name: each.shape for name, each in one.state_dict().items()} == shapes, "shapes are fixed at build"
+            _fit(other, [case.inputs((case.size, 1))])
+            assert dense(_features(other.eval(), case.inputs())).isfinite().all(), f"{case}, fitted to two rows"
+
+    def test_a_gradient_reaches_what_is_trained(self, spec: ArchitectureSpec) -> None:
+        import torch
+
+        for case in self.usual(spec):
+            backbone = self.build(spec, case).train()
+            if spec.features_only:
+                names = [name for name, _ in backbone.named_parameters()]
+                assert not names, f"features_only promises that there is nothing to train; make {names} buffers"
+                continue
+            _backward(backbone, case)
+            trainable = {name: each for name, each in backbone.named_parameters() if each.requires_grad}
+            assert trainable, f"{case}: there is nothing to train; declare features_only=True"
+            for name, each in trainable.items():
+                assert each.grad is not None, f"{case}: no gradient reaches {name}"
+                assert torch.isfinite(each.grad).all(), f"{case}: the gradient of {name} is not finite"
+
+    def test_its_weights_can_be_saved_and_loaded(self, spec: ArchitectureSpec) -> None:
+        """A checkpoint is a safetensors file of its state, and loads into a backbone that was only just built."""
+        import torch
+        from safetensors.torch import load, save
+
+        for case in self.usual(spec):
+            one, other = self.ready(spec, case), self.build(spec, case, seed=1).eval()
+            other.load_state_dict(load(save({name: each.contiguous() for name, each in one.state_dict().items()})))
+            here, there = (dense(_features(backbone, case.inputs())) for backbone in (one, other))
+            assert torch.equal(here, there), f"{case}: something is not in its state"
+
+    def test_it_has_as_many_parameters_as_declared(self, spec: ArchitectureSpec) -> None:
+        """0 stands for a number that depends on the data: on lengths, words, channels of series, sizes of images."""
+        for case in self.usual(spec):
+            count = _count(self.ready(spec, case))
+            if spec.parameters or spec.features_only:
+                assert abs(count - spec.parameters) <= 0.05 * count, f"{case}: {count}; declare parameters={count}"
+            elif case.modality == "image":
+                larger = _count(self.build(spec, replace(case, size=self.sizes(spec)[-1])))
+                assert larger != count, f"it has {count} for images of any size; declare parameters={count}"
+
+    def test_its_layers_hold_each_parameter_once(self, spec: ArchitectureSpec) -> None:
+        """By its own `layers()` or in the engine's order: a parameter in no layer would not be trained."""
+        from seedbed.core.training.assemble import backbone_layers
+
+        for case in self.usual(spec):
+            backbone = self.ready(spec, case)
+            listed = [id(each) for layer in backbone_layers(backbone) for each in layer]
+            for name, each in backbone.named_parameters():
+                times = listed.count(id(each))
+                assert times == 1 or (times == 0 and not each.requires_grad), f"{name} is listed {times} times"
+            assert len(listed) <= len(list(backbone.parameters())), "it lists what are no parameters of its own"
+
+    def test_random_points_of_its_space_can_be_trained(self, spec: ArchitectureSpec) -> None:
+        for values in random_points(spec, min(len(domains(spec.options)), 3)):
+            changed = {name.removeprefix("x."): value for name, value in values.items()}
+            options = replace(cast(Any, self.options(spec)), **changed)
+            for case in self.usual(spec):
+                backbone = self.build(spec, case, options=options)
+                _fit(backbone, [case.inputs()])
+                features = (
+                    _features(backbone, case.inputs()) if spec.features_only else _backward(backbone.train(), case)
+                )
+                assert features.shape[1] == backbone.num_features, f"{case}, {changed}"
+                assert dense(features).isfinite().all(), f"{case}, {changed}"
+
+    def test_it_is_built_in_peace(self, spec: ArchitectureSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without a network, also where it is to be given pretrained weights, and without a trace."""
+        monkeypatch.setattr(socket, "getaddrinfo", no_network)
+        for case in self.usual(spec):
+            with no_traces("building it", torch_may_draw=True):
+                self.load(spec)(self.options(spec), case.profile())
+
+
+def no_network(*_: object, **__: object) -> NoReturn:
+    """Stand in for `socket.getaddrinfo` where there is to be no network."""
+    raise socket.gaierror("the conformance kit tests without a network")
+
+
+def _fit(backbone: nn.Module, batches: Sequence[Inputs]) -> None:
+    import torch
+
+    if hasattr(backbone, "fit"):
         with torch.no_grad():
-            assert torch.equal(backbone(inputs), backbone(inputs))
+            cast(Any, backbone).fit(iter(batches), torch.Generator().manual_seed(0))
 
 
-class WeightsContract(SpecContract):
-    """`build(backbone)` loads pretrained weights in place."""
+def _features(backbone: nn.Module, inputs: Inputs) -> Tensor:
+    import torch
 
-    kind = "weights"
-
-    def test_it_names_its_licence(self, spec: WeightsSpec) -> None:
-        assert spec.licence.strip(), "users must know what they may do with the weights"
-
-    def test_its_architecture_exists(self, spec: WeightsSpec) -> None:
-        assert self.registry().get("architecture", spec.architecture).kind == "architecture"
-
-    def test_its_normalisation_fits(self, spec: WeightsSpec) -> None:
-        assert len(spec.mean) == len(spec.std), "one number a channel, in both"
-        assert all(0 <= each <= 1 for each in spec.mean), "for inputs in [0, 1]"
-        assert all(0 < each <= 1 for each in spec.std), "for inputs in [0, 1]"
-
-    def test_it_can_tell_whether_it_lies_on_this_machine(self, spec: WeightsSpec) -> None:
-        if spec.source == "hub":
-            assert spec.cached, "hub weights name a function that tells whether they are here"
-        if spec.cached:
-            assert isinstance(resolve_name(spec.cached)(), bool)
-            loaded = _imported_by_asking(self.plugin)
-            assert "torch" not in loaded.split(), "asked before any training: it must not import torch"
-
-    def test_it_loads_or_says_why_not(self, spec: WeightsSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Without a network: what is on this machine loads; the hub's weights may refuse, soon, in words."""
-        backbone = self._backbone(spec)
-        before = [each.clone() for each in backbone.parameters()]
-        monkeypatch.setattr(socket, "getaddrinfo", _offline)
-        began = time.monotonic()
-        refusal = self._refusal(spec, backbone)
-        seconds = time.monotonic() - began
-        after = list(backbone.parameters())
-        if refusal:
-            assert spec.source == "hub", f"weights of source {spec.source!r} must load: {refusal}"
-            assert seconds < SECONDS_TO_REFUSE, f"it took {seconds:.1f} s to find out"
-            assert len(refusal.split()) >= 5, f"the error must say what to do: {refusal}"
-        else:
-            assert any((old != new).any() for old, new in zip(before, after, strict=True)), "nothing was loaded"
-            assert all(each.isfinite().all() for each in after)
-
-    def _refusal(self, spec: WeightsSpec, backbone: nn.Module) -> str:
-        """Load the weights, and return what was said instead."""
-        try:
-            self.load(spec)(backbone)
-        except SeedbedError as error:
-            return str(error)
-        return ""
-
-    def _backbone(self, spec: WeightsSpec) -> nn.Module:
-        registry = self.registry()
-        architecture = registry.get("architecture", spec.architecture)
-        profile = profile_of(size=spec.resolution or 64, channels=len(spec.mean) or 3)
-        if spec.mean:
-            profile = replace(profile, mean=spec.mean, std=spec.std)
-        return cast("nn.Module", registry.load(architecture)(architecture.options(), profile))
+    with torch.no_grad():
+        return cast("torch.Tensor", backbone(*inputs))
 
 
-_ASK = """
-import sys
-from pkgutil import resolve_name
-from seedbed.registry.registry import open_registry
-for spec in open_registry(sys.argv[1:], installed=False).all("weights"):
-    spec.cached and resolve_name(spec.cached)()
-print(*sys.modules)
-"""
+def _backward(backbone: nn.Module, case: Case) -> Tensor:
+    """Take the gradient of a batch of two, and return its features."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        features = cast("torch.Tensor", backbone(*case.inputs((case.size, case.size // 2))))
+    torch.autograd.backward(features.square().sum())
+    return features.detach()
 
 
-@cache
-def _imported_by_asking(plugin: str | None) -> str:
-    return in_fresh_process(_ASK, *([] if plugin is None else [plugin]))
+def _apart(one: Tensor, other: Tensor) -> float:
+    """How far features lie apart, 0 where that is no more than rounding."""
+    import torch
+
+    one, other = dense(one), dense(other)
+    if torch.allclose(one, other, rtol=RELATIVE, atol=ABSOLUTE):
+        return 0.0
+    return float((one - other).abs().max())
 
 
-def _offline(*_: object, **__: object) -> NoReturn:
-    raise socket.gaierror("the conformance kit tests weights without a network")
+def _unlike(one: nn.Module, other: nn.Module) -> list[str]:
+    """Return the names of the tensors in which two states differ."""
+    import torch
+
+    here, there = one.state_dict(), other.state_dict()
+    assert here.keys() == there.keys()
+    return [name for name, tensor in here.items() if not torch.equal(tensor, there[name])]
+
+
+def _count(backbone: nn.Module) -> int:
+    return sum(each.numel() for each in backbone.parameters())

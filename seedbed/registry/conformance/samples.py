@@ -13,7 +13,7 @@ from seedbed.core.search.events import EpochFinished, Event
 from seedbed.core.search.history import Trial
 from seedbed.core.space import Choice, Condition, Float, Int, Param, Space, pick_any, pick_one
 from seedbed.core.specs import NoOptions
-from seedbed.core.task import Modality, Task
+from seedbed.core.task import Modality, Task, TaskKind
 
 CANDIDATE = Candidate({"architecture": "small", "policy": "scratch"}, {"architecture:small": 1})
 FIDELITY = Fidelity(epochs=4)
@@ -89,6 +89,14 @@ def profile_of(*, size: int = 32, channels: int = 3, classes: int = 3) -> Profil
         class_counts=(60,) * classes,
         fingerprint="conformance",
     )
+
+
+def of_kind(profile: Profile, kind: TaskKind) -> Profile:
+    """Return the profile of the same inputs with targets of another kind."""
+    if kind == "regression":
+        task = replace(profile.task, kind=kind, metric="rmse", direction="min", classes=())
+        return replace(profile, task=task, class_counts=(), target_mean=3.0, target_std=2.0)
+    return replace(profile, task=replace(profile.task, kind=kind))
 
 
 def conditional_space() -> Space:

@@ -7,6 +7,7 @@ import pytest
 from core.training.helpers import candidate
 
 from seedbed.core.data.preparing.decode import ImageForm
+from seedbed.core.data.preparing.prepare_again import InputForm
 from seedbed.core.data.profile import Profile
 from seedbed.core.data.view import View
 from seedbed.core.errors import DataError
@@ -14,7 +15,7 @@ from seedbed.core.results.bundle import bundle_folder, read_bundle, save_bundle
 from seedbed.core.task import Task
 from seedbed.core.training.member import Component, Member
 
-FORM = ImageForm(height=8, width=8, channels=1)
+FORM = InputForm(image=ImageForm(height=8, width=8, channels=1))
 PROFILE = Profile(
     task=Task(modality="image", kind="classification", metric="accuracy", classes=("a", "b")),
     examples=10,

@@ -31,7 +31,7 @@ def models(count, *, signal=2.0, own=1.0, examples=400, classes=4, seed=0):
 
 
 def score(metric, predictions):
-    return metric(predictions.targets, predictions.probabilities)
+    return metric(predictions.targets, predictions.outputs)
 
 
 @settings(deadline=None, max_examples=40)
@@ -65,12 +65,10 @@ def test_models_with_noise_of_their_own_are_averaged():
 def test_the_average_holds_up_on_rows_it_was_not_chosen_on():
     members = models(6, examples=4000)
     chosen_on = {
-        trial: Predictions(each.rows[:500], each.targets[:500], each.probabilities[:500])
-        for trial, each in members.items()
+        trial: Predictions(each.rows[:500], each.targets[:500], each.outputs[:500]) for trial, each in members.items()
     }
     unseen = {
-        trial: Predictions(each.rows[500:], each.targets[500:], each.probabilities[500:])
-        for trial, each in members.items()
+        trial: Predictions(each.rows[500:], each.targets[500:], each.outputs[500:]) for trial, each in members.items()
     }
     found = select_ensemble(chosen_on, ACCURACY, "max")
     assert score(ACCURACY, blend(unseen, found)) > max(score(ACCURACY, each) for each in unseen.values())
@@ -85,12 +83,12 @@ def test_copies_of_one_model_stay_one_model():
 def test_a_gain_within_the_noise_is_declined():
     """The second model mends one row of the first: no reason to pay for two models."""
     first = models(1, signal=4.0, examples=200)[0]
-    mended = first.probabilities.copy()
+    mended = first.outputs.copy()
     wrong = np.flatnonzero(mended.argmax(axis=1) != first.targets)
     mended[:] = 0.25  # knows nothing …
     mended[wrong[0]] = np.eye(4)[first.targets[wrong[0]]]  # … but one thing
     second = Predictions(first.rows, first.targets, mended)
-    both = (first.probabilities + mended) / 2
+    both = (first.outputs + mended) / 2
     assert ACCURACY(first.targets, both) > score(ACCURACY, first)
     assert select_ensemble({0: first, 1: second}, ACCURACY, "max").trials == (0,)
 
@@ -117,13 +115,12 @@ def test_the_order_of_the_members_plays_no_part():
 def test_members_on_different_rows_meet_on_the_shared_ones():
     members = models(6)
     short = models(1, signal=0.0, examples=300)[0]  # knows nothing, but lacks the last hundred rows
-    short = Predictions(short.rows, members[0].targets[:300], short.probabilities)
+    short = Predictions(short.rows, members[0].targets[:300], short.outputs)
     found = select_ensemble({**members, 9: short}, ACCURACY, "max")
     assert len(found.trials) > 1
     assert 9 not in found.trials
     alike = {
-        trial: Predictions(each.rows[:300], each.targets[:300], each.probabilities[:300])
-        for trial, each in members.items()
+        trial: Predictions(each.rows[:300], each.targets[:300], each.outputs[:300]) for trial, each in members.items()
     }
     assert found == select_ensemble(alike, ACCURACY, "max")
 

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seedbed.core.data.profile import Profile
 from seedbed.core.errors import DataError
-from seedbed.core.results.leaderboard import NO_TRIAL, Entry, Leaderboard, entries_from, majority_entry, rank
+from seedbed.core.results.leaderboard import NO_TRIAL, Entry, Leaderboard, baseline_entry, entries_from, rank
 from seedbed.core.search.candidate import Candidate, Fidelity
 from seedbed.core.search.events import EpochFinished, TrialFailed, TrialFinished, TrialStarted, TrialStopped
 from seedbed.core.search.history import History
 from seedbed.core.specs import NoOptions
+from seedbed.core.task import Task
 from seedbed.core.training.predictions import Predictions
 from seedbed.plugins.metrics import AverageOptions
 from seedbed.plugins.metrics.scores import accuracy, balanced_accuracy, f1, log_loss
@@ -68,9 +70,10 @@ METRICS = st.sampled_from(
 )
 
 
-def log_loss(predictions):
-    given = predictions.probabilities[np.arange(len(predictions)), predictions.targets]
-    return round(-float(np.log(np.maximum(given, 1e-7)).mean()), 6)
+def majority_entry(predictions, counts):
+    task = Task(modality="image", kind="classification", metric="accuracy", classes=tuple("abc")[: len(counts)])
+    profile = Profile(task=task, examples=300, train=200, valid=100, test=0, class_counts=tuple(counts))
+    return baseline_entry(predictions, profile)
 
 
 @settings(deadline=None, max_examples=40)
@@ -79,7 +82,7 @@ def test_rows_follow_their_scores_and_lie_in_their_intervals(entries, metric):
     score, direction = metric
     board = rank(entries, score, direction, draws=50)
     assert [row.rank for row in board.rows] == list(range(1, len(entries) + 1))
-    losses = {entry.trial: log_loss(entry.predictions) for entry in entries}
+    losses = {each.trial: round(LOG_LOSS(each.predictions.targets, each.predictions.outputs), 6) for each in entries}
     sign = -1 if direction == "max" else 1
     keys = [(sign * row.score, losses[row.trial], row.seconds, row.trial) for row in board.rows]
     assert keys == sorted(keys)
@@ -129,7 +132,7 @@ def test_equal_models_tie_and_share_the_chance_to_be_best():
 
 def test_a_better_model_ties_where_the_rows_are_too_few_to_tell():
     right = model(1.0, 30)
-    one_wrong = right.probabilities.copy()
+    one_wrong = right.outputs.copy()
     one_wrong[0] = one_wrong[0][[1, 2, 0]]
     board = rank([entry(0, right), entry(1, Predictions(right.rows, right.targets, one_wrong))], ACCURACY, "max")
     assert [row.tie_group for row in board.rows] == [1, 1]
@@ -138,8 +141,8 @@ def test_a_better_model_ties_where_the_rows_are_too_few_to_tell():
 def test_models_that_err_on_the_same_rows_are_told_apart_by_fewer_rows():
     """The pairing at work: each interval alone covers the other model's score."""
     weak = model(0.6, 400, seed=1)
-    strong = weak.probabilities.copy()
-    wrong = np.flatnonzero(weak.probabilities.argmax(axis=1) != weak.targets)[:12]
+    strong = weak.outputs.copy()
+    wrong = np.flatnonzero(weak.outputs.argmax(axis=1) != weak.targets)[:12]
     strong[wrong] = np.eye(3, dtype=np.float32)[weak.targets[wrong]]
     entries = [entry(0, weak), entry(1, Predictions(weak.rows, weak.targets, strong))]
     first, second = rank(entries, ACCURACY, "max").rows
@@ -174,18 +177,18 @@ def test_a_stopped_trial_with_predictions_is_ranked():
 
 def test_trials_on_different_rows_meet_on_the_shared_ones():
     whole, part = model(0.7, 100), model(0.9, 100, seed=1)
-    part = Predictions(part.rows[40:], part.targets[40:], part.probabilities[40:])
+    part = Predictions(part.rows[40:], part.targets[40:], part.outputs[40:])
     board = rank([entry(0, whole), entry(1, part)], ACCURACY, "max")
     assert board.examples == 60
     scores = {row.trial: row.score for row in board.rows}
-    assert scores[0] == pytest.approx(ACCURACY(whole.targets[40:], whole.probabilities[40:]))
+    assert scores[0] == pytest.approx(ACCURACY(whole.targets[40:], whole.outputs[40:]))
 
 
 def test_a_metric_that_fails_on_one_trial_leaves_the_others_ranked():
     bad = model(0.8, seed=5)
 
     def picky(targets, probabilities):
-        if probabilities is bad.probabilities:
+        if probabilities is bad.outputs:
             raise ZeroDivisionError("no such score")
         return ACCURACY(targets, probabilities)
 

@@ -11,7 +11,9 @@ from PIL import Image
 
 from seedbed.core.data.columns import image_rows
 from seedbed.core.data.dataset import Dataset
+from seedbed.core.data.feeding.images import Images
 from seedbed.core.data.preparing.decode import ImageForm
+from seedbed.core.data.preparing.prepare_again import InputForm
 from seedbed.core.errors import DataError, PluginError
 from seedbed.core.results.bundle import save_bundle
 from seedbed.core.results.predict import Model
@@ -21,7 +23,7 @@ from seedbed.core.specs import ReaderSpec
 from seedbed.core.training.member import load_member
 from seedbed.core.training.predictions import load_predictions
 
-FORM = ImageForm(height=12, width=12, channels=1)
+FORM = InputForm(image=ImageForm(height=12, width=12, channels=1))
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +70,9 @@ def pictures(tmp_path):
 
 def test_it_predicts_what_the_trial_stored(made, trials, model):
     stored = load_predictions(trials[0] / "predictions.npz")
-    found = model.predict_prepared(made.data, stored.rows)
+    found = model.predict_rows(Images(made.data, torch.device("cpu")), stored.rows)
     assert found.dtype == np.float32
-    assert np.allclose(found, stored.probabilities, atol=1e-6)
+    assert np.allclose(found, stored.outputs, atol=1e-6)
 
 
 def test_test_time_views_are_part_of_the_model(made, trials, tmp_path):
@@ -155,7 +157,7 @@ def test_a_flat_folder_is_predicted_in_the_order_of_its_names(model, pictures):
     frame = model.predict_frame(str(pictures))
     assert frame.inputs == [str(pictures / f"{row}.png") for row in range(9)]
     assert frame.predictions == model.predict(frame.inputs)
-    assert np.allclose(frame.probabilities, model.predict_proba(frame.inputs), atol=1e-6)
+    assert np.allclose(frame.outputs, model.predict_proba(frame.inputs), atol=1e-6)
     assert frame.unreadable == {}
 
 
@@ -163,10 +165,10 @@ def test_a_picture_that_cannot_be_read_leaves_its_row_empty(model, pictures):
     (pictures / "3.png").write_text("no picture")
     frame = model.predict_frame(str(pictures))
     assert list(frame.unreadable) == [3]
-    assert frame.predictions[3] == ""
-    assert np.isnan(frame.probabilities[3]).all()
+    assert frame.predictions[3] is None
+    assert np.isnan(frame.outputs[3]).all()
     assert all(frame.predictions[:3] + frame.predictions[4:])
-    assert np.isfinite(np.delete(frame.probabilities, 3, axis=0)).all()
+    assert np.isfinite(np.delete(frame.outputs, 3, axis=0)).all()
 
 
 def test_an_address_without_pictures_is_refused(model, tmp_path):

@@ -13,7 +13,10 @@ from seedbed.core.runfolder import RunFolder
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.events import EpochFinished, TrialFailed, TrialFinished, TrialStarted
 from seedbed.core.search.history import History
+from seedbed.core.specs import MetricSpec
+from seedbed.core.task import Task
 from seedbed.core.training.predictions import Predictions
+from seedbed.plugins.metrics.distances import rmse
 
 ROWS = 300
 
@@ -38,7 +41,15 @@ def _predictions(right, *, seed=0, rows=ROWS, start=0):
     return Predictions(np.arange(start, start + rows), targets, probabilities)
 
 
-def _history(folder, results, *, row_seconds=0.001):
+def _errors(found):
+    return float(np.sqrt(np.square(found.outputs - found.targets).mean()))
+
+
+def _share(found):
+    return float((found.outputs.argmax(1) == found.targets).mean())
+
+
+def _history(folder, results, *, row_seconds=0.001, judge=_share):
     """A history of trials: predictions of each that finished, None for one that failed."""
     history = History()
     for trial, found in enumerate(results):
@@ -49,7 +60,7 @@ def _history(folder, results, *, row_seconds=0.001):
             continue
         folder.trial(trial).mkdir(parents=True)
         found.save(folder.trial(trial) / "predictions.npz")
-        score = float((found.probabilities.argmax(1) == found.targets).mean())
+        score = judge(found)
         history.apply(
             EpochFinished(
                 trial=trial,
@@ -117,3 +128,26 @@ def test_trials_of_different_splits_are_not_ranked_against_each_other(profile, f
     history = _history(folder, [_predictions(0.7), _predictions(0.7, seed=1, start=10_000)])
     with pytest.raises(DataError, match="share no validation row"):
         _rank(history, profile, folder)
+
+
+def test_values_are_ranked_by_their_errors_next_to_the_training_mean(profile, folder):
+    rng = np.random.default_rng(0)
+    targets = rng.normal(10, 3, ROWS)
+    results = [
+        Predictions(np.arange(ROWS), targets, targets + rng.normal(0, noise, ROWS)) for noise in (5.0, 1.0, 1.02)
+    ]
+    spec = MetricSpec(name="rmse", summary="x", build="fakes:x", direction="min", tasks=("regression",))
+    lookup = fake_lookup().with_((spec, rmse))
+    task = Task(modality="series", kind="regression", metric="rmse", direction="min")
+    found = rank_run(
+        _history(folder, results, judge=_errors),
+        replace(profile, task=task, class_counts=(), target_mean=10.0),
+        folder,
+        lookup,
+        seed=0,
+        seconds_left=None,
+    )
+    assert _order(found.board)[-2:] == [NO_TRIAL, 0]
+    assert found.board.beats_baseline
+    assert sorted(found.winner.trials) == [1, 2]
+    assert found.winner.score < found.board.best.score < 1.1

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 from core.training.helpers import DictLookup, accuracy
 
-from seedbed.core.results.scoring import score_all
+from seedbed.core.results.scoring import score_all, score_each
 from seedbed.core.specs import MetricSpec
 from seedbed.core.task import Task
 
@@ -47,3 +47,20 @@ def test_a_metric_that_is_no_number_is_left_out_as_no_journal_could_keep_it(capl
     with caplog.at_level(logging.WARNING):
         assert score_all(TARGETS, FOUND, TASK, lookup) == {"accuracy": 0.75}
     assert "odd" in caplog.text
+
+
+def test_what_has_no_score_is_listed_with_the_reason():
+    def broken(options):
+        return lambda targets, found: 1 / 0
+
+    lookup = DictLookup(
+        _metric("accuracy", accuracy),
+        _metric("odd", broken),
+        _metric("endless", lambda options: lambda targets, found: float("inf")),
+    )
+    found = score_each(TARGETS, FOUND, TASK, lookup)
+    assert found.values == score_all(TARGETS, FOUND, TASK, lookup) == {"accuracy": 0.75}
+    assert found.skipped == {
+        "odd": "ZeroDivisionError: division by zero",
+        "endless": "it gave inf, which is no score",
+    }

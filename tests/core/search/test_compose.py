@@ -53,7 +53,7 @@ def test_what_is_for_other_data_is_refused(registry_with, offering):
 def test_without_leaves_a_component_out_and_says_so():
     found = composed(without=("optimizer:sgd", "augmenter:flip"))
     assert reasons(found)["optimizer", "sgd"] == "left out with --without optimizer:sgd"
-    assert param(found, "optimizer").domain.options == ("adamw",)
+    assert "sgd" not in param(found, "optimizer").domain.options
     assert "augmenter.flip" not in {each.name for each in found.space.params}
 
 
@@ -65,7 +65,8 @@ def test_use_of_one_of_a_kind_refuses_the_others():
     found = composed(use=("architecture:small_resnet",))
     assert reasons(found)["architecture", "resnet18"] == "not among those named with --use architecture:NAME"
     assert param(found, "architecture").domain.options == ("small_resnet",)
-    assert {each.kind for each in found.refusals} <= {"architecture"}
+    wished = [each for each in found.refusals if each.reason.startswith("not among")]
+    assert {each.kind for each in wished} == {"architecture"}
 
 
 def test_use_of_a_switch_turns_it_on_for_all_and_leaves_the_others_open():
@@ -87,7 +88,7 @@ def test_a_wish_that_leaves_no_architecture_says_why_each_is_gone():
 
 def test_a_wish_that_leaves_no_optimizer_says_what_to_take_back():
     with pytest.raises(UsageError, match="take back a --without optimizer"):
-        composed(without=("optimizer:sgd", "optimizer:adamw"))
+        composed(without=tuple(f"optimizer:{name}" for name in REGISTRY.names("optimizer")))
 
 
 def test_without_a_hub_its_weights_are_refused_and_their_nets_train_from_scratch():
@@ -121,15 +122,15 @@ def test_a_wish_of_an_unknown_kind_says_what_was_meant(wish):
 
 
 def test_a_candidate_carries_the_version_of_every_component_it_names(registry_with, offering):
-    specs = (offer(OptimizerSpec, "lion", version=3), offer(RegularizerSpec, "noise", version=2))
-    found = composed(registry_with(rogue=offering(*specs)), use=("optimizer:lion", "regularizer:noise"))
+    specs = (offer(OptimizerSpec, "signum", version=3), offer(RegularizerSpec, "noise", version=2))
+    found = composed(registry_with(rogue=offering(*specs)), use=("optimizer:signum", "regularizer:noise"))
     candidate = found.candidate(
         found.space.complete({"architecture": "tf_efficientnet_lite0", "policy": "full", "augmenter.flip": True})
     )
     assert candidate.versions == {
         "architecture:tf_efficientnet_lite0": 1,
         "augmenter:flip": 1,
-        "optimizer:lion": 3,
+        "optimizer:signum": 3,
         "regularizer:noise": 2,
         "schedule:cosine": 1,
         "weights:efficientnet_lite0": 1,

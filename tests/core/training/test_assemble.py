@@ -11,7 +11,7 @@ from seedbed.core.errors import PluginError, UnknownName
 from seedbed.core.protocols import Regularizer
 from seedbed.core.specs import ArchitectureSpec, RegularizerSpec
 from seedbed.core.training.assemble import (
-    Classifier,
+    Net,
     assemble,
     backbone_layers,
     build_augmenters,
@@ -78,7 +78,7 @@ def test_pretrained_weights_reach_the_backbone_alone(made):
 
 
 def test_frozen_batch_norm_stays_frozen_in_training_mode():
-    model = Classifier(Tiny(4, 1), 36, 3)
+    model = Net(Tiny(4, 1), 36, 3)
     model.norm_is_frozen = True
     model.train()
     before = {name: each.clone() for name, each in model.state_dict().items()}
@@ -91,7 +91,7 @@ def test_frozen_batch_norm_stays_frozen_in_training_mode():
 
 
 def test_norms_and_biases_are_never_decayed_and_every_parameter_comes_once():
-    model = Classifier(Tiny(4, 1), 36, 3)
+    model = Net(Tiny(4, 1), 36, 3)
     for decay in (1.0, 0.5):
         groups = param_groups(model, decay)
         assert sorted(_ids(groups)) == sorted(id(each) for each in model.parameters())
@@ -101,12 +101,12 @@ def test_norms_and_biases_are_never_decayed_and_every_parameter_comes_once():
 
 
 def test_without_layer_decay_there_are_two_groups_of_one_rate():
-    groups = param_groups(Classifier(Tiny(4, 1), 36, 3), 1.0)
+    groups = param_groups(Net(Tiny(4, 1), 36, 3), 1.0)
     assert [group["lr_scale"] for group in groups] == [1.0, 1.0]
 
 
 def test_the_rate_falls_from_the_head_to_the_input_by_the_layer_decay():
-    model = Classifier(Tiny(4, 1), 36, 3)
+    model = Net(Tiny(4, 1), 36, 3)
     scales = {id(p): group["lr_scale"] for group in param_groups(model, 0.5) for p in group["params"]}
     backbone = model.backbone
     by_depth = [model.head.weight, backbone.body[1].weight, backbone.norm.weight, backbone.conv.weight]
@@ -115,7 +115,7 @@ def test_the_rate_falls_from_the_head_to_the_input_by_the_layer_decay():
 
 
 def test_frozen_parameters_are_left_out():
-    model = Classifier(Tiny(4, 1), 36, 3)
+    model = Net(Tiny(4, 1), 36, 3)
     model.backbone.requires_grad_(False)
     assert sorted(_ids(param_groups(model, 0.5))) == sorted(map(id, model.head.parameters()))
 
@@ -162,7 +162,7 @@ def test_a_module_used_twice_is_trained_once():
             self.second = nn.Sequential(self.first, nn.ReLU())
             self.num_features = 4
 
-    model = Classifier(Tied(), 4, 2)
+    model = Net(Tied(), 4, 2)
     found = _ids(param_groups(model, 0.5))
     assert sorted(found) == sorted({*found})
 

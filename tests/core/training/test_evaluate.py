@@ -5,7 +5,7 @@ import torch
 from core.training.helpers import Mirror, make_data
 from torch import nn
 
-from seedbed.core.data.batches import Images, normalise, to_unit
+from seedbed.core.data.feeding.images import Images, normalise
 from seedbed.core.errors import Diverged
 from seedbed.core.training.evaluate import Stopped, forward_rows, predict_rows, view_maker
 from seedbed.core.training.numerics import Numerics
@@ -31,7 +31,7 @@ def _net(classes=3):
 def test_rows_come_out_in_their_order_whatever_the_batch_size(made, images):
     net, rows = _net(), torch.tensor([30, 2, 17, 2, 5])
     whole = forward_rows(net, images, rows, made.view, PLAIN)
-    inputs = normalise(to_unit(images.gather(rows), made.view), made.view)
+    inputs = normalise(images.gather(rows, made.view)[0], made.view)
     assert torch.allclose(whole, net.eval()(inputs), atol=1e-5)
     assert torch.allclose(forward_rows(net, images, rows, made.view, PLAIN, batch_size=2), whole, atol=1e-5)
 
@@ -60,9 +60,9 @@ def test_it_stops_between_batches_when_asked(made, images):
 
 def test_probabilities_are_averaged_over_the_views(made, images):
     net, rows = _net(), torch.arange(6)
-    plain = predict_rows(net, images, rows, made.view, PLAIN)
-    both = predict_rows(net, images, rows, made.view, PLAIN, augmenters=[Mirror()])
-    inputs = to_unit(images.gather(rows), made.view)
+    plain = predict_rows(net, images, rows, made.view, PLAIN, made.profile)
+    both = predict_rows(net, images, rows, made.view, PLAIN, made.profile, augmenters=[Mirror()])
+    (inputs,) = images.gather(rows, made.view)
     mirrored = net.eval()(normalise(inputs.flip(3), made.view)).softmax(1)
     assert torch.allclose(both, (plain + mirrored) / 2, atol=1e-5)
     assert torch.allclose(both.sum(1), torch.ones(6), atol=1e-5)
@@ -88,4 +88,4 @@ def test_predictions_that_are_not_finite_are_an_error_that_says_what_to_lower(ma
     net = _net()
     net[3].bias.data[1] = float("nan")
     with pytest.raises(Diverged, match=r"not finite numbers; lower the learning rate \(optimizer\.\*\.lr\)"):
-        predict_rows(net, images, torch.arange(6), made.view, PLAIN)
+        predict_rows(net, images, torch.arange(6), made.view, PLAIN, made.profile)

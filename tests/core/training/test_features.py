@@ -77,7 +77,7 @@ def test_features_are_computed_once_and_read_from_disk_the_second_time(made, tmp
     values = np.empty((train, 72), dtype=np.float32)
     assert FeatureStore(folder=cached.parent).read(made.splits.train, values).all()
     assert one.score == two.score
-    one_by_one = [load_predictions(tmp_path / name / "predictions.npz").probabilities for name in "12"]
+    one_by_one = [load_predictions(tmp_path / name / "predictions.npz").outputs for name in "12"]
     assert np.array_equal(*one_by_one)
 
 

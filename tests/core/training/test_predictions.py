@@ -5,7 +5,7 @@ import pytest
 
 from seedbed.core.errors import DataError
 from seedbed.core.specs import NoOptions
-from seedbed.core.training.predictions import Predictions, align, bootstrap, load_predictions
+from seedbed.core.training.predictions import Predictions, align, answers, bootstrap, load_predictions, proper_losses
 from seedbed.plugins.metrics import AverageOptions
 from seedbed.plugins.metrics.scores import accuracy, f1
 
@@ -23,7 +23,71 @@ def test_a_saved_file_gives_the_same_predictions_back(tmp_path):
     found = load_predictions(tmp_path / "predictions.npz")
     np.testing.assert_array_equal(found.rows, made.rows)
     np.testing.assert_array_equal(found.targets, made.targets)
-    np.testing.assert_array_equal(found.probabilities, made.probabilities)
+    np.testing.assert_array_equal(found.outputs, made.outputs)
+
+
+KINDS = {
+    "classification": (np.array([0, 1]), np.array([[0.5, 0.5], [0.1, 0.9]], np.float32)),
+    "multilabel": (np.array([[0, 1], [1, 1]], np.uint8), np.array([[0.5, 0.5], [0.9, 0.9]], np.float32)),
+    "regression": (np.array([0.25, -3.0]), np.array([0.5, -2.0], np.float32)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_known_by_its_targets_before_and_after_it_is_saved(kind, tmp_path):
+    targets, outputs = KINDS[kind]
+    made = Predictions(np.array([7, 2]), targets, outputs)
+    made.save(tmp_path / "predictions.npz")
+    found = load_predictions(tmp_path / "predictions.npz")
+    assert made.kind == found.kind == kind
+    assert made.classes == (0 if kind == "regression" else 2)
+    assert (found.targets.dtype, found.outputs.dtype) == (targets.dtype, np.float32)
+    np.testing.assert_array_equal(found.targets, targets)
+    np.testing.assert_array_equal(found.outputs, outputs)
+
+
+def test_a_value_that_float32_cannot_hold_is_refused():
+    with pytest.raises(DataError, match="1 of 1 rows"):
+        Predictions(np.array([0]), np.array([1.0]), np.array([1e300]))
+
+
+def test_marks_of_any_integer_type_are_labels():
+    found = Predictions(np.array([0]), np.array([[True, False]]), np.array([[0.5, 0.5]]))
+    assert (found.kind, found.targets.dtype) == ("multilabel", np.uint8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_every_kind_are_cut_to_the_shared_ones(kind):
+    targets, outputs = KINDS[kind]
+    left, right = align([Predictions(np.array([7, 2]), targets, outputs), Predictions([2], targets[1:], outputs[1:])])
+    np.testing.assert_array_equal(left.targets, right.targets)
+    np.testing.assert_array_equal(left.outputs, right.outputs)
+
+
+def test_answers_are_what_is_likeliest():
+    assert answers(np.array([[0.2, 0.8], [0.5, 0.5]]), "classification").tolist() == [1, 0]
+    assert answers(np.array([[0.2, 0.8], [0.5, 0.4]]), "multilabel").tolist() == [[0, 1], [1, 0]]
+    assert answers(np.array([0.2, 5.0]), "regression").tolist() == [0.2, 5.0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_truth_has_the_least_loss(kind):
+    targets, outputs = KINDS[kind]
+    truth = {
+        "classification": np.eye(2, dtype=np.float32)[KINDS["classification"][0]],
+        "multilabel": KINDS["multilabel"][0].astype(np.float32),
+        "regression": KINDS["regression"][0].astype(np.float32),
+    }[kind]
+    assert proper_losses(targets, truth) == pytest.approx([0, 0], abs=1e-6)
+    assert (proper_losses(targets, outputs) > 0.01).all()
+
+
+def test_losses_are_those_of_the_definitions():
+    (targets, outputs), (values, found) = KINDS["multilabel"], KINDS["regression"]
+    wanted = -np.log([[0.5, 0.5], [0.9, 0.9]]).mean(axis=1)
+    assert proper_losses(targets, outputs) == pytest.approx(wanted, rel=1e-6)
+    assert proper_losses(values, found) == pytest.approx(np.square(found - values) / values.var())
+    assert proper_losses(1e6 * values, 1e6 * found) == pytest.approx(proper_losses(values, found))
 
 
 def test_saving_replaces_the_file_and_leaves_nothing_else_behind(tmp_path):
@@ -36,7 +100,7 @@ def test_saving_replaces_the_file_and_leaves_nothing_else_behind(tmp_path):
 
 def test_other_number_types_are_converted():
     found = Predictions(np.array([1], np.uint8), np.array([0], np.int32), np.array([[0.5, 0.5]], np.float64))
-    assert [each.dtype for each in (found.rows, found.targets, found.probabilities)] == [
+    assert [each.dtype for each in (found.rows, found.targets, found.outputs)] == [
         np.int64,
         np.int64,
         np.float32,
@@ -44,21 +108,30 @@ def test_other_number_types_are_converted():
 
 
 @pytest.mark.parametrize(
-    ("rows", "targets", "probabilities", "message"),
+    ("rows", "targets", "outputs", "message"),
     [
         ([0, 1], [0], [[0.5, 0.5], [0.5, 0.5]], r"targets \(1,\) .* do not fit"),
-        ([0, 1], [0, 1], [[0.5, 0.5]], r"probabilities \(1, 2\) do not fit"),
-        ([0, 1], [0, 1], [0.5, 0.5], r"probabilities \(2,\) do not fit"),
+        ([0, 1], [0, 1], [[0.5, 0.5]], r"outputs \(1, 2\) do not fit"),
+        ([0, 1], [0, 1], [0.5, 0.5], r"outputs \(2,\) do not fit"),
         ([3, 3], [0, 1], [[0.5, 0.5], [0.5, 0.5]], "a row comes twice"),
         ([0, 1], [0, 2], [[0.5, 0.5], [0.5, 0.5]], "targets reach from 0 to 2"),
         ([0, 1], [0, -1], [[0.5, 0.5], [0.5, 0.5]], "targets reach from -1 to 0"),
         ([0, 1], [0, 1], [[np.nan, 0.5], [0.5, 0.5]], "1 of 2 rows .* not finite"),
         ([0.5, 1.0], [0, 1], [[0.5, 0.5], [0.5, 0.5]], "rows has the type float64"),
+        ([0, 1], ["a", "b"], [[0.5, 0.5], [0.5, 0.5]], "targets has the type <U1, but int64"),
+        ([0, 1], [[0, 1], [2, 0]], [[0.5, 0.5], [0.5, 0.5]], "must be 0 or 1"),
+        ([0, 1], [[0, 256], [1, 0]], [[0.5, 0.5], [0.5, 0.5]], "must be 0 or 1"),  # 0 as a byte
+        ([0, 1], [[0, 1]], [[0.5, 0.5], [0.5, 0.5]], "multilabel expects .N,., .N, K. and .N, K."),
+        ([0, 1], [[0], [1]], [[0.5, 0.5], [0.5, 0.5]], r"targets \(2, 1\) .* do not fit"),
+        ([0, 1], [[0.0, 1.0], [1.0, 0.0]], [[0.5, 0.5], [0.5, 0.5]], "targets has the type float64, but uint8"),
+        ([0, 1], [0.5, 1.5], [[0.5], [0.5]], "regression expects"),
+        ([0, 1], [0.5, np.nan], [0.5, 0.5], "targets are not finite"),
+        ([0, 1], [0.5, 1.5], [0.5, np.inf], "1 of 2 rows .* not finite"),
     ],
 )
-def test_what_does_not_fit_is_named(rows, targets, probabilities, message):
+def test_what_does_not_fit_is_named(rows, targets, outputs, message):
     with pytest.raises(DataError, match=message):
-        Predictions(np.array(rows), np.array(targets), np.array(probabilities, np.float32))
+        Predictions(np.array(rows), np.array(targets), np.array(outputs, np.float32))
 
 
 def test_no_rows_are_no_predictions():
@@ -81,7 +154,7 @@ def test_a_missing_file_is_a_data_error(tmp_path):
 
 def test_a_pickle_in_the_file_is_not_opened(tmp_path):
     path = tmp_path / "predictions.npz"
-    np.savez(path, rows=np.array([{"any": "object"}], dtype=object), targets=[0], probabilities=[[1.0]])
+    np.savez(path, rows=np.array([{"any": "object"}], dtype=object), targets=[0], outputs=[[1.0]])
     with pytest.raises(DataError, match="holds no predictions"):
         load_predictions(path)
 
@@ -96,8 +169,8 @@ def test_different_rows_are_cut_to_the_shared_ones():
     left, right = align([one, two])
     assert left.rows.tolist() == right.rows.tolist() == [5, 8]
     assert left.targets.tolist() == [5 % 3, 8 % 3]
-    np.testing.assert_array_equal(left.probabilities, one.probabilities[[0, 3]])
-    np.testing.assert_array_equal(right.probabilities, two.probabilities[[1, 0]])
+    np.testing.assert_array_equal(left.outputs, one.outputs[[0, 3]])
+    np.testing.assert_array_equal(right.outputs, two.outputs[[1, 0]])
 
 
 def test_predictions_without_a_shared_row_cannot_be_compared():
@@ -150,3 +223,36 @@ def test_a_metric_that_fails_on_some_draws_still_has_a_spread():
 
     samples = bootstrap([member], needs_both_classes, seed=0, draws=100)
     assert np.isfinite(samples).all()
+
+
+def test_weights_and_drawn_rows_give_the_same_scores():
+    metric = f1(AverageOptions())
+    members = [predictions(range(50), seed=seed) for seed in (0, 1)]
+    by_weights = bootstrap(members, metric, seed=5, draws=40)
+    by_rows = bootstrap(members, lambda targets, outputs: metric(targets, outputs), seed=5, draws=40)
+    np.testing.assert_allclose(by_weights, by_rows)
+
+
+def test_draws_in_pieces_are_drawn_as_in_one(monkeypatch):
+    members = [predictions(range(40), seed=seed) for seed in (0, 1)]
+    whole = bootstrap(members, f1(AverageOptions()), seed=0, draws=23)
+    monkeypatch.setattr("seedbed.core.training.predictions._CHUNK", 4 * 40 * 5)
+    np.testing.assert_array_equal(bootstrap(members, f1(AverageOptions()), seed=0, draws=23), whole)
+
+
+def test_very_many_outputs_are_drawn_less_often_but_often_enough_for_an_interval(monkeypatch):
+    monkeypatch.setattr("seedbed.core.training.predictions._CELLS", 1)
+    member = predictions(range(40))
+    assert len(bootstrap([member], f1(AverageOptions()), seed=0)) == 60
+    assert len(bootstrap([member], accuracy(NoOptions()), seed=0)) == 1000
+
+
+def test_a_weighted_metric_that_fails_says_nothing_of_the_spread():
+    class Broken:
+        def __call__(self, targets, outputs):
+            return 0.25
+
+        def weighted(self, targets, outputs, weights):
+            raise ZeroDivisionError
+
+    assert (bootstrap([predictions(range(9))], Broken(), seed=0) == 0.25).all()

@@ -41,7 +41,7 @@ for optimizer in (torch.optim.SGD([weight], lr=0.1, fused=True), torch.optim.Ada
     weight.square().sum().backward()
     optimizer.step()
     optimizer.zero_grad()
-fit_head(torch.randn(40, 3), torch.arange(40) % 2, 2, torch.Generator().manual_seed(0))
+fit_head(torch.randn(40, 3), torch.arange(40) % 2, "classification", 2, torch.Generator().manual_seed(0))
 print(is_spared(), "sympy" in sys.modules)
 import inspect  # its getmodule asks every module for its file, and libraries call it while they load
 inspect.getmodule(fit_head)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from core.training.helpers import FakeClock, Mirror, Tiny, make_data, with_resolution
 
-from seedbed.core.data.batches import Images
+from seedbed.core.data.feeding.images import Images
 from seedbed.core.errors import Diverged
 from seedbed.core.protocols import Regularizer
-from seedbed.core.training.assemble import Assembled, Classifier
+from seedbed.core.training.assemble import Assembled, Net
 from seedbed.core.training.evaluate import Stopped, never
 from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.outputs import plain_loss
@@ -28,7 +28,7 @@ def _parts(
 ):
     torch.manual_seed(0)
     backbone = backbone or Tiny(4, 1)
-    model = Classifier(backbone, backbone.num_features, 3)
+    model = Net(backbone, backbone.num_features, 3)
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
@@ -37,6 +37,7 @@ def _parts(
         optimizer=optimizer,
         schedule=schedule,
         augmenters=list(augmenters),
+        samples=None,
         regularizers=list(regularizers),
         loss=loss or plain_loss("classification"),
     )
@@ -44,7 +45,7 @@ def _parts(
 
 def _lesson(made, *, phases=None, batch_size=16, looks=10, clock=None, seed=0):
     return Lesson(
-        images=Images(made.data, torch.device("cpu")),
+        source=Images(made.data, torch.device("cpu")),
         rows=torch.from_numpy(made.splits.train),
         targets=torch.from_numpy(made.splits.targets),
         phases=phases or (Phase(1.0, made.view),),

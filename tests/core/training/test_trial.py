@@ -65,8 +65,8 @@ def test_its_score_is_the_metric_of_the_predictions_it_stored(made, folder):
     found = load_predictions(folder / "predictions.npz")
     assert np.array_equal(found.rows, made.splits.valid)
     assert np.array_equal(found.targets, made.splits.targets[made.splits.valid])
-    assert np.allclose(found.probabilities.sum(1), 1, atol=1e-5)
-    assert finished.score == float((found.probabilities.argmax(1) == found.targets).mean())
+    assert np.allclose(found.outputs.sum(1), 1, atol=1e-5)
+    assert finished.score == float((found.outputs.argmax(1) == found.targets).mean())
     assert finished.score > 0.8
 
 
@@ -86,7 +86,7 @@ def test_its_events_tell_the_plan_and_the_curve(made, folder):
 
 def test_the_checkpoint_gives_the_stored_predictions(made, folder):
     run_job(trial_job(made, folder, fidelity=Fidelity(epochs=6)))
-    from seedbed.core.data.batches import Images
+    from seedbed.core.data.feeding.images import Images
     from seedbed.core.training.assemble import build_model
     from seedbed.core.training.context import PLAIN
     from seedbed.core.training.evaluate import predict_rows
@@ -95,15 +95,15 @@ def test_the_checkpoint_gives_the_stored_predictions(made, folder):
     model = build_model(member.candidate, made.profile, member.view, fake_lookup())
     model.load_state_dict(load_file(folder / "checkpoint.safetensors"))
     images = Images(made.data, torch.device("cpu"))
-    again = predict_rows(model, images, torch.from_numpy(found.rows), member.view, PLAIN)
-    assert np.allclose(again.numpy(), found.probabilities, atol=1e-6)
+    again = predict_rows(model, images, torch.from_numpy(found.rows), member.view, PLAIN, made.profile)
+    assert np.allclose(again.numpy(), found.outputs, atol=1e-6)
 
 
 def test_equal_seeds_give_bit_equal_predictions(made, tmp_path):
     def probabilities(name, seed):
         job = trial_job(made, tmp_path / name, seed=seed, augmenter__mirror=True, regularizer__nothing=True)
         assert isinstance(run_job(job)[-1], TrialFinished)
-        return load_predictions(tmp_path / name / "predictions.npz").probabilities
+        return load_predictions(tmp_path / name / "predictions.npz").outputs
 
     torch.manual_seed(1)
     one = probabilities("one", 3)
@@ -178,7 +178,7 @@ def test_a_stopped_trial_keeps_what_it_has_reached(made, folder):
     assert events[-1].trial == 5
     best = [each for each in looks(events) if each.is_best][-1]
     found = load_predictions(folder / "predictions.npz")
-    assert float((found.probabilities.argmax(1) == found.targets).mean()) == best.score
+    assert float((found.outputs.argmax(1) == found.targets).mean()) == best.score
     assert (folder / "checkpoint.safetensors").is_file()
     assert not (folder / "error.txt").exists()
 
@@ -248,8 +248,8 @@ def test_what_is_costly_to_open_is_opened_once_for_all_trials(made, tmp_path):
     desk = Desk(fake_lookup())
     for number in range(2):
         assert isinstance(run_job(trial_job(made, tmp_path / str(number)), desk=desk)[-1], TrialFinished)
-    assert len(desk.images) == len(desk.splits) == 1
-    assert desk.open_images(str(made.data), torch.device("cpu")) is next(iter(desk.images.values()))
+    assert len(desk.sources) == len(desk.splits) == 1
+    assert desk.open_source("image", str(made.data), "", torch.device("cpu")) is next(iter(desk.sources.values()))
 
 
 def test_a_clock_may_be_given(made, folder):
@@ -284,5 +284,5 @@ def test_dropout_and_batch_norm_are_off_when_a_model_is_judged(made, tmp_path):
             self.body = nn.Sequential(self.body, nn.Dropout(0.5))
 
     run_job(trial_job(made, tmp_path / "a"), _building(lambda options, profile: Noisy()))
-    found = load_predictions(tmp_path / "a" / "predictions.npz").probabilities
+    found = load_predictions(tmp_path / "a" / "predictions.npz").outputs
     assert np.isfinite(found).all()

@@ -58,6 +58,10 @@ def miscounted(options, profile):
     return _net(profile)
 
 
+def says_nothing_of_its_size(options, profile):
+    return _net(profile)
+
+
 def noisy(options, profile):
     net = _net(profile)
     net.noise = True
@@ -101,6 +105,7 @@ def register_architectures():
     ):
         yield _architecture(build, parameters=PARAMETERS)
     yield _architecture(miscounted, parameters=2 * PARAMETERS)
+    yield _architecture(says_nothing_of_its_size)
     yield _architecture(trains_a_fixed_transform, features_only=True)
 
 

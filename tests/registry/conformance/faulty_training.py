@@ -35,6 +35,32 @@ def ignores_groups(groups, options):
     return torch.optim.AdamW([{"params": group["params"]} for group in groups], lr=0.1, weight_decay=0.1)
 
 
+def wears_down_the_frozen(groups, options):
+    import torch
+
+    class Wearing(torch.optim.SGD):
+        def step(self):
+            super().step()
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.data.mul_(0.99)
+
+    return Wearing(groups, lr=0.1)
+
+
+def steps_at_random(groups, options):
+    import torch
+
+    class Random(torch.optim.SGD):
+        def step(self):
+            super().step()
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.data.add_(0.01 * torch.randn_like(parameter))
+
+    return Random(groups, lr=0.1)
+
+
 def goes_negative(options):
     return lambda progress: 1.0 - 2.0 * progress
 
@@ -101,7 +127,7 @@ class MutableOptions:
 
 @hookimpl
 def register_optimizers():
-    yield from specs(OptimizerSpec, climbs, forgets, ignores_groups)
+    yield from specs(OptimizerSpec, climbs, forgets, ignores_groups, wears_down_the_frozen, steps_at_random)
 
 
 @hookimpl

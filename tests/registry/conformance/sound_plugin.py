@@ -57,6 +57,8 @@ def register_weights():
         architecture="sound",
         source="file",
         licence="MIT",
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
     )
 
 

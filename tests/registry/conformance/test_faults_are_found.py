@@ -13,7 +13,7 @@ import pytest
 
 from seedbed.core.errors import UnknownName, UsageError
 from seedbed.registry import conformance
-from seedbed.registry.conformance import models, running
+from seedbed.registry.conformance import running, weights
 
 FAULTS = [
     ("training", "OptimizerContract", "climbs", "test_it_lowers_a_quadratic"),
@@ -28,7 +28,7 @@ FAULTS = [
     ("training", "ScheduleContract", "no_sentence", "test_its_summary_is_one_line"),
     ("training", "ScheduleContract", "two_lines", "test_its_summary_is_one_line"),
     ("training", "AugmenterContract", "writes_into_its_input", "test_it_does_not_write_into_its_input"),
-    ("training", "AugmenterContract", "leaves_the_range", "test_its_values_stay_between_zero_and_one"),
+    ("training", "AugmenterContract", "leaves_the_range", "test_its_values_stay_where_they_belong"),
     ("training", "AugmenterContract", "crops", "test_it_keeps_shape_dtype_and_device"),
     ("training", "AugmenterContract", "draws_from_the_global_state", "test_equal_seeds_give_equal_outputs"),
     ("training", "AugmenterContract", "does_nothing", "test_other_seeds_give_other_outputs"),
@@ -82,6 +82,63 @@ FAULTS = [
     ("running", "CheckContract", "complains_about_clean_data", "test_it_has_no_serious_complaint_about_clean_data"),
     ("running", "CheckContract", "writes_beside_the_data", "test_it_changes_nothing"),
     ("running", "CheckContract", "finds_something_new_each_time", "test_it_finds_the_same_again"),
+    ("sequences", "ArchitectureContract", "pools_the_padding", "test_padding_does_not_change_features"),
+    ("sequences", "ArchitectureContract", "looks_at_its_neighbours", "test_a_row_has_the_same_features_beside_any_other"),
+    ("sequences", "ArchitectureContract", "divides_by_no_more_steps", "test_rows_of_every_length_have_features"),
+    ("sequences", "ArchitectureContract", "knows_no_longer_rows", "test_rows_of_every_length_have_features"),
+    ("sequences", "ArchitectureContract", "lists_a_layer_twice", "test_its_layers_hold_each_parameter_once"),
+    ("sequences", "ArchitectureContract", "forgets_a_layer", "test_its_layers_hold_each_parameter_once"),
+    ("sequences", "ArchitectureContract", "promises_its_default_width", "test_random_points_of_its_space_can_be_trained"),
+    ("sequences", "ArchitectureContract", "asks_the_network", "test_it_is_built_in_peace"),
+    ("sequences", "ArchitectureContract", "sets_the_threads", "test_it_is_built_in_peace"),
+    ("sequences", "ArchitectureContract", "ties_its_weights", "test_its_weights_can_be_saved_and_loaded"),
+    ("sequences", "ArchitectureContract", "miscounts_words", "test_it_has_as_many_parameters_as_declared"),
+    ("sequences", "ArchitectureContract", "gives_doubles", "test_it_turns_inputs_into_features"),
+    ("sequences", "ArchitectureContract", "learns_at_random", "test_what_it_learns_from_rows_can_be_learnt_again"),
+    ("sequences", "ArchitectureContract", "grows_with_the_rows", "test_what_it_learns_from_rows_can_be_learnt_again"),
+    ("sequences", "ArchitectureContract", "fits_and_trains", "test_what_it_learns_from_rows_can_be_learnt_again"),
+    ("sequences", "ArchitectureContract", "keeps_what_it_learns_to_itself", "test_its_weights_can_be_saved_and_loaded"),
+    ("sequences", "ArchitectureContract", "has_weights", "test_a_gradient_reaches_what_is_trained"),
+    ("sequences", "WeightsContract", "normalises_texts", "test_its_normalisation_fits"),
+    ("models", "WeightsContract", "loads_nothing", "test_its_normalisation_fits"),
+    ("models", "ArchitectureContract", "says_nothing_of_its_size", "test_it_has_as_many_parameters_as_declared"),
+    ("augmenters", "AugmenterContract", "writes_beside_the_rows", "test_its_mask_says_what_is_there"),
+    ("augmenters", "AugmenterContract", "drops_the_first_step", "test_its_mask_says_what_is_there"),
+    ("augmenters", "AugmenterContract", "leaves_gaps", "test_its_mask_says_what_is_there"),
+    ("augmenters", "AugmenterContract", "invents_words", "test_its_values_stay_where_they_belong"),
+    ("augmenters", "AugmenterContract", "forgets_the_mask", "test_it_keeps_shape_dtype_and_device"),
+    ("augmenters", "AugmenterContract", "interpolates_between_two_steps", "test_one_short_row_is_enough"),
+    ("augmenters", "AugmenterContract", "has_a_least_strength", "test_at_no_strength_it_changes_nothing"),
+    ("augmenters", "AugmenterContract", "counts_its_calls", "test_equal_seeds_give_equal_outputs"),
+    ("augmenters", "AugmenterContract", "shares_its_state", "test_several_threads_may_call_it"),
+    ("augmenters", "AugmenterContract", "views_are_random", "test_its_views_are_fixed_and_begin_with_the_inputs"),
+    ("augmenters", "AugmenterContract", "views_without_the_inputs", "test_its_views_are_fixed_and_begin_with_the_inputs"),
+    ("regularizers", "RegularizerContract", "draws_when_built", "test_building_it_leaves_no_trace"),
+    ("regularizers", "RegularizerContract", "turns_on_determinism", "test_building_it_leaves_no_trace"),
+    ("regularizers", "RegularizerContract", "draws_for_itself", "test_equal_seeds_give_equal_training"),
+    ("regularizers", "RegularizerContract", "writes_into_batches", "test_it_changes_batches_by_the_rules"),
+    ("regularizers", "RegularizerContract", "writes_into_targets", "test_it_changes_batches_by_the_rules"),
+    ("regularizers", "RegularizerContract", "mixes_by_itself", "test_it_changes_batches_by_the_rules"),
+    ("regularizers", "RegularizerContract", "loses_probability", "test_it_changes_batches_by_the_rules"),
+    ("regularizers", "RegularizerContract", "expects_classes", "test_it_changes_batches_by_the_rules"),
+    ("regularizers", "RegularizerContract", "halves_batches", "test_it_changes_batches_by_the_rules"),
+    ("regularizers", "RegularizerContract", "takes_the_mean", "test_its_loss_is_one_number_for_each_example"),
+    ("regularizers", "RegularizerContract", "knows_no_mixing", "test_its_loss_is_one_number_for_each_example"),
+    ("regularizers", "RegularizerContract", "smooths_twice", "test_its_loss_is_one_number_for_each_example"),
+    ("regularizers", "RegularizerContract", "divides_by_the_norm", "test_it_leaves_gradients_finite_and_weights_alone"),
+    ("regularizers", "RegularizerContract", "knows_nothing_frozen", "test_it_leaves_gradients_finite_and_weights_alone"),
+    ("regularizers", "RegularizerContract", "changes_weights_instead", "test_it_leaves_gradients_finite_and_weights_alone"),
+    ("regularizers", "RegularizerContract", "averages_the_head", "test_the_state_it_averages_is_one_of_the_model"),
+    ("regularizers", "RegularizerContract", "averages_in_doubles", "test_the_state_it_averages_is_one_of_the_model"),
+    ("regularizers", "RegularizerContract", "averages_in_place", "test_the_state_it_averages_is_one_of_the_model"),
+    ("regularizers", "RegularizerContract", "starts_at_zero", "test_the_average_of_weights_that_stay_is_those_weights"),
+    ("regularizers", "RegularizerContract", "counts_looks", "test_rising_scores_do_not_end_training"),
+    ("regularizers", "RegularizerContract", "wants_positive_scores", "test_rising_scores_do_not_end_training"),
+    ("training", "OptimizerContract", "wears_down_the_frozen", "test_what_has_no_gradient_stays"),
+    ("training", "OptimizerContract", "steps_at_random", "test_equal_gradients_give_equal_steps"),
+    ("search", "MetricContract", "rewards_modesty", "test_nothing_scores_better_than_what_is_right"),
+    ("search", "MetricContract", "sorts_in_place", "test_it_only_reads"),
+    ("search", "MetricContract", "gives_single_precision", "test_it_only_reads"),
 ]  # fmt: skip
 OTHER_ERRORS = {  # what fails by itself, without an assertion of the kit
     "local_options": (AttributeError, pickle.PicklingError),
@@ -91,6 +148,15 @@ OTHER_ERRORS = {  # what fails by itself, without an assertion of the kit
     "trusts_in_success": TypeError,
     "knows_every_job": KeyError,
     "speaks_python": FileNotFoundError,
+    "knows_no_longer_rows": RuntimeError,
+    "asks_the_network": OSError,
+    "ties_its_weights": RuntimeError,
+    "interpolates_between_two_steps": IndexError,
+    "expects_classes": RuntimeError,
+    "knows_no_mixing": RuntimeError,
+    "knows_nothing_frozen": AttributeError,
+    "averages_the_head": RuntimeError,
+    "sorts_in_place": ValueError,
 }
 
 
@@ -107,7 +173,7 @@ def hasty(monkeypatch):
     """Do not wait a minute for what will not come, and end what a faulty backend leaves behind."""
     monkeypatch.setattr(running, "SECONDS_TO_END", 0.5)
     monkeypatch.setattr(running, "SECONDS_TO_STOP", 0.5)
-    monkeypatch.setattr(models, "SECONDS_TO_REFUSE", 0.1)
+    monkeypatch.setattr(weights, "SECONDS_TO_REFUSE", 0.1)
     before = set(psutil.Process().children())
     yield
     for child in set(psutil.Process().children()) - before:

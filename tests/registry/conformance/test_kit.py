@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np  # noqa: F401 - pytester forgets what was imported in a run, and numpy cannot be loaded twice
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -79,3 +80,34 @@ def test_a_broken_plugin_shows_its_traceback(run):
     result = run("", plugin="1 / 0")
     result.stdout.fnmatch_lines(["*kit_plugin is broken:*", "*ZeroDivisionError*"])
     result.assert_outcomes(errors=1)
+
+
+ELSEWHERE = """
+from dataclasses import dataclass
+from seedbed import Requires, ScheduleSpec, hookimpl
+
+@dataclass(frozen=True)
+class Options:
+    name: str = ""
+
+@hookimpl
+def register_schedules():
+    needs = Requires(modules=("no_such_module",))
+    yield ScheduleSpec(name="far", summary="Far.", build=f"{__name__}:flat", requires=needs)
+    yield ScheduleSpec(name="told", summary="Told.", build=f"{__name__}:told", options=Options, on_request=True)
+
+def told(options):
+    return {"flat": lambda progress: 1.0}[options.name]
+"""
+
+
+def test_what_is_not_installed_is_skipped_with_the_reason(run):
+    result = run("", "-rs", "-k", FACTORS, plugin=ELSEWHERE)
+    result.assert_outcomes(skipped=1, failed=1, deselected=result.parseoutcomes()["deselected"])
+    result.stdout.fnmatch_lines(["*schedule:far needs no_such_module, not installed*"])
+
+
+def test_what_must_be_named_is_named_in_the_test(run):
+    body = "def options(self, spec): return spec.options(*(['flat'] if spec.name == 'told' else []))"
+    result = run(body, "-k", FACTORS, plugin=ELSEWHERE)
+    result.assert_outcomes(skipped=1, passed=1, deselected=result.parseoutcomes()["deselected"])

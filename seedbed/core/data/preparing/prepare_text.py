@@ -129,7 +129,7 @@ def _fingerprint(dataset: Dataset, cancelled: Callable[[], bool] | None) -> str:
     lengths, texts = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
     for _, piece in pieces(dataset, "text"):
         _stop_if(cancelled)
-        ends, encoded = _encoded(_plain(piece))
+        ends, encoded = encoded_texts(piece)
         lengths.update(np.diff(ends).astype(np.int64).data)
         texts.update(encoded.data)
     both = f"text {VERSION} {len(dataset)} ".encode() + lengths.digest() + texts.digest()
@@ -145,10 +145,14 @@ def _plain(piece: pa.Array) -> pa.Array:
     return piece.fill_null("") if piece.null_count else piece
 
 
-def _encoded(piece: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each text ends in the bytes, after a 0, (n + 1,), and the bytes, uint8; nothing is copied."""
+def encoded_texts(piece: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each text ends in the bytes, after a 0, (n + 1,), and the bytes, uint8 (UTF-8); nothing is copied.
+
+    A text that is missing is an empty one.
+    """
     import pyarrow as pa
 
+    piece = _plain(piece)
     _, positions, data = piece.buffers()
     kind = np.int64 if piece.type == pa.large_string() else np.int32
     ends = np.frombuffer(positions, kind)[piece.offset : piece.offset + len(piece) + 1]

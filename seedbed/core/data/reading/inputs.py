@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from seedbed.core.data.columns import SUFFIXES, Origin, image_rows
 from seedbed.core.data.dataset import Dataset, Part, ReadContext
 from seedbed.core.data.reading.encode import encoded_image
-from seedbed.core.data.reading.read import read_like
+from seedbed.core.data.reading.objects import table_of
+from seedbed.core.data.reading.read import read_like, settle
 from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError
 from seedbed.core.protocols import Lookup
+from seedbed.core.task import Modality
 
 
-def dataset_at(source: str, lookup: Lookup, schema: Schema, context: ReadContext) -> Dataset:
-    """Return all images at an address, labelled or not: a file, a folder of any form, or what a reader knows.
+def dataset_at(
+    source: str, lookup: Lookup, schema: Schema, context: ReadContext, modality: Modality = "image"
+) -> Dataset:
+    """Return all rows at an address, labelled or not: a file, a folder of any form, or what a reader knows.
 
     `schema` is that of the data a model was trained on: of a table the same columns are read.
 
     Raises:
-        DataError: there is no image.
+        DataError: there is nothing of the modality.
     """
     path = Path(source).expanduser()
+    if modality != "image":
+        return _of_modality(read_like(source, schema, lookup, context, need_target=False), modality)
     if path.is_dir():
         files: list[Origin] = list(_images_below(path))
     elif path.is_file() and path.suffix.lower() in SUFFIXES:
@@ -34,6 +41,34 @@ def dataset_at(source: str, lookup: Lookup, schema: Schema, context: ReadContext
     if not files:
         raise DataError(f"{source} holds no images ({', '.join(sorted(SUFFIXES))}).")
     return _unlabelled(files, source)
+
+
+def dataset_in_memory(inputs: Any, modality: Modality, schema: Schema, context: ReadContext) -> Dataset:  # noqa: ANN401
+    """Return inputs that a program holds as a dataset without targets, read as the training data was.
+
+    Args:
+        inputs: what `table_of` takes: a table with the training data's columns, or a sequence of texts, of
+            series, of images or of their paths.
+        schema: that of the data a model was trained on.
+
+    Raises:
+        DataError: they cannot be used.
+    """
+    if modality == "image" and not hasattr(inputs, "columns"):
+        return dataset_of(inputs)
+    table = table_of(inputs, modality=modality)
+    names = table.rows.column_names
+    if schema.inputs and all(name in names for name in schema.inputs):
+        wanted = replace(schema, target="", part="", group="", order="")
+    else:
+        wanted = Schema(modality=modality, layout=schema.layout)
+    return _of_modality(settle(table, wanted, context, need_target=False), modality)
+
+
+def _of_modality(dataset: Dataset, modality: Modality) -> Dataset:
+    if dataset.modality != modality:
+        raise DataError(f"The model takes {modality} data, and {dataset.source} holds {dataset.modality} data.")
+    return dataset
 
 
 def dataset_of(inputs: Any, targets: Sequence[Any] | None = None, part: Part = "") -> Dataset:  # noqa: ANN401

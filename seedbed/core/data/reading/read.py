@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from seedbed.core.data.schema import Schema
 from seedbed.core.errors import DataError, PluginError, SeedbedError, UnknownName, UsageError
 from seedbed.core.protocols import FolderReader, Lookup, Reader
 from seedbed.core.specs import ReaderSpec
+
+if TYPE_CHECKING:
+    import datasets
 
 _SCHEME = re.compile(r"([a-z][a-z0-9_+.-]+):", re.IGNORECASE)  # two letters or more: C:\photos is a path
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
@@ -86,10 +89,23 @@ def read_dataset(
     shared = [name for name in dataset.rows.column_names if name in other.rows.column_names and name != "part"]
     tested = other.rows.select_columns(shared).select(of_test)
     rows = dataset.rows.select_columns([*shared, "part"]).select(kept)
-    tested = tested.add_column("part", ["test"] * len(of_test)).cast(rows.features)
+    tested = _with_features(tested.add_column("part", ["test"] * len(of_test)), rows.features)
     return replace(
         dataset, rows=datasets.concatenate_datasets([rows, tested]), findings=(*dataset.findings, *other.findings)
     )
+
+
+def _with_features(rows: datasets.Dataset, features: datasets.Features) -> datasets.Dataset:
+    """Bring rows to these types, without the bar that the library draws meanwhile."""
+    import datasets
+
+    was_drawn = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        return rows.cast(features)
+    finally:
+        if was_drawn:
+            datasets.enable_progress_bars()
 
 
 def read_like(source: str, schema: Schema, lookup: Lookup, context: ReadContext, *, need_target: bool) -> Dataset:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from seedbed.core.data.splitting.draw import Contents, by_stratum, compact, contents_of, latest_of, numbered
+from seedbed.core.task import Modality
+
+_JUDGED = 5
+_FEW: dict[Modality, int] = {"image": 200, "text": 600, "series": 600}
 
 MOST_PLACED = 50_000  # groups, the largest, that are placed one by one (half a second); smaller ones are dealt out
 
@@ -16,6 +20,16 @@ def choose_folds(rows: int) -> int:
     long and a fold is large enough by itself; at least two.
     """
     return max(2, min(10 if rows < 1_000 else 5 if rows < 20_000 else 3, rows))
+
+
+def judged_over(modality: Modality, rows: int) -> int:
+    """Return over how many folds trials are judged on so many rows of training and validation; 0: over none.
+
+    Below a few hundred rows a validation part tells too little, and the rows in it are missed in training.
+    Five folds and the training on all rows cost six trainings, which where images are to be fine-tuned the
+    usual budget does not have: of them only the fewest are judged so.
+    """
+    return _JUDGED if rows < _FEW[modality] else 0
 
 
 def make_folds(codes: np.ndarray, groups: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:

@@ -79,6 +79,14 @@ class Splits:
         return chosen
 
 
+def is_known(targets: np.ndarray) -> np.ndarray:
+    """Return a mask (N,) of the rows whose target can be scored: a class that training knows, a number, labels."""
+    if targets.ndim == 2:
+        return np.ones(len(targets), dtype=bool)
+    known: np.ndarray = np.isfinite(targets) if targets.dtype.kind == "f" else targets >= 0
+    return known
+
+
 def save_splits(splits: Splits, path: Path) -> None:
     """Write the split as Parquet: a row for every row of the data; kind and classes are in its metadata."""
     import pyarrow as pa

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from seedbed import ArchitectureSpec, Choice, Float, Int, Requires, hookimpl
+from seedbed.plugins.architectures.images.table import TIMM
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,37 @@ class PixelsOptions:
 
 @dataclass(frozen=True, slots=True)
 class SmallResNetOptions:
-    """`width` is the number of channels of the stem; it doubles with each of the `stages`."""
+    """`width` is the number of channels of the stem; it doubles with each of the `stages`.
+
+    `depth` is the number of blocks in a stage; the second stage has one fewer. `stem_stride` 2 halves the image
+    at once: a quarter of the work. `kernel` is the side of every convolution, `connectivity` how a block joins
+    what it has learnt to what came in. `pooling` says how a stage halves the image (`stride`: by its
+    convolution), `global_pooling` what is left of each channel in the end.
+    """
 
     width: Annotated[int, Choice(8, 16, 24, 32)] = 16
     stages: Annotated[int, Int(2, 4)] = 3
+    depth: Annotated[int, Int(1, 3)] = 1
+    stem_stride: Annotated[int, Choice(1, 2)] = 1
+    kernel: Annotated[int, Choice(3, 5)] = 3
     activation: Annotated[str, Choice("relu", "gelu", "silu")] = "relu"
-    pooling: Annotated[str, Choice("max", "average")] = "max"
+    connectivity: Annotated[str, Choice("residual", "dense", "plain")] = "residual"
+    pooling: Annotated[str, Choice("max", "average", "stride")] = "max"
+    global_pooling: Annotated[str, Choice("max", "average")] = "max"
+
+
+@dataclass(frozen=True, slots=True)
+class MLPOptions:
+    """`layers` are the units of the hidden layers; dropout of 0 is none.
+
+    `hidden_dropout` follows every hidden layer, the last one too: the head needs no dropout of its own then.
+    """
+
+    layers: Annotated[
+        str, Choice("256-256", "512-512", "1024-1024", "1024-1024-1024", "1024-1024-2048", "2048-2048-2048")
+    ] = "1024-1024-2048"
+    input_dropout: Annotated[float, Float(0.0, 0.3)] = 0.0
+    hidden_dropout: Annotated[float, Float(0.0, 0.6)] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +60,14 @@ class TimmOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """A curated timm model: its backbone's parameters and its pretrained weights, the preferred first."""
+class AnyTimmOptions:
+    """`model` is a name that `timm.list_models()` knows, with the tag of its weights or without.
 
-    name: str
-    parameters: int
-    summary: str
-    weights: tuple[str, ...]
+    It is set, not searched: `architecture=timm:NAME` sets it too. `drop_path` is the rate of stochastic depth.
+    """
 
-
-# Parameters are those of the backbone (num_classes=0) with three channels; a test counts them again.
-TIMM = (
-    _Row("tf_efficientnet_lite0", 3_371_008, "EfficientNet-Lite0, depthwise, 3.4 M parameters (Tan & Le 2019).",
-         ("efficientnet_lite0", "tf_efficientnet_lite0_in1k")),
-    _Row("resnet18", 11_176_512, "ResNet-18, 11 M parameters (He et al. 2016).", ("resnet18_a1_in1k",)),
-    _Row("resnet50", 23_508_032, "ResNet-50, 24 M parameters (He et al. 2016).", ("resnet50_a1_in1k",)),
-    _Row("regnety_008", 5_494_168, "RegNetY-0.8GF, 5.5 M parameters (Radosavovic et al. 2020).",
-         ("regnety_008_pycls_in1k",)),
-    _Row("mobilenetv3_large_100", 4_202_032, "MobileNetV3-Large, 4.2 M parameters (Howard et al. 2019).",
-         ("mobilenetv3_large_100_ra_in1k",)),
-    _Row("convnext_atto", 3_374_520, "ConvNeXt-Atto, 3.4 M parameters (Liu et al. 2022).",
-         ("convnext_atto_d2_in1k",)),
-    _Row("convnext_tiny", 27_820_128, "ConvNeXt-Tiny, 28 M parameters (Liu et al. 2022).",
-         ("convnext_tiny_in12k_ft_in1k",)),
-)  # fmt: skip
+    model: str = "resnet18"
+    drop_path: Annotated[float, Float(0.0, 0.3)] = 0.0
 
 
 @hookimpl
@@ -78,7 +88,23 @@ def register_architectures() -> Iterator[ArchitectureSpec]:
         options=SmallResNetOptions,
         parameters=411_664,
         requires=Requires(min_size=8),
+        version=2,
     )
+    yield ArchitectureSpec(
+        name="mlp",
+        summary="A fully connected ReLU net on the pixels, for comparisons (Srivastava et al. 2014, Sec. 6.5).",
+        build="seedbed.plugins.architectures.images.mlp:mlp",
+        options=MLPOptions,
+        # Of 32×32 pixels in colour. With the 0 of those whose number depends on the data it would pass for the
+        # smallest net of all.
+        parameters=6_295_552,
+        requires=Requires(max_size=64),
+    )
+    yield from _timm()
+
+
+def _timm() -> Iterator[ArchitectureSpec]:
+    needs = Requires(modules=("timm",))
     for row in TIMM:
         yield ArchitectureSpec(
             name=row.name,
@@ -88,5 +114,15 @@ def register_architectures() -> Iterator[ArchitectureSpec]:
             options=TimmOptions,
             weights=row.weights,
             parameters=row.parameters,
-            requires=Requires(modules=("timm",)),
+            requires=needs,
         )
+    yield ArchitectureSpec(
+        name="timm",
+        summary="Any model of timm by its name, as in --set architecture=timm:resnet18.",
+        build="seedbed.plugins.architectures.images.timm_models:by_name",
+        options=AnyTimmOptions,
+        weights=("timm_default",),
+        parameters=11_176_512,
+        requires=needs,
+        on_request=True,
+    )

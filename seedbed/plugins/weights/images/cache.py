@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+FILES = ("model.safetensors", "pytorch_model.bin")
+"""Under which timm's weights lie on the hub, the preferred first."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,25 @@ class Named:
         return self.act(".".join(self.path), *arguments)
 
 
-def is_cached(name: str) -> bool:
-    """Whether `timm/NAME` already lies in the Hugging Face cache of this machine."""
+def cached_file(repository: str, *, revision: str | None = None, files: tuple[str, ...] = FILES) -> Path | None:
+    """Return the first of these files of a repository that the cache holds, if any."""
     from huggingface_hub import try_to_load_from_cache
 
-    files = ("model.safetensors", "pytorch_model.bin")
-    return any(isinstance(try_to_load_from_cache(f"timm/{name}", each), str) for each in files)
+    found = (try_to_load_from_cache(repository, each, revision=revision) for each in files)
+    return next((Path(each) for each in found if isinstance(each, str)), None)
+
+
+def is_cached(name: str) -> bool:
+    """Whether `timm/NAME` already lies in the Hugging Face cache of this machine."""
+    return cached_file(f"timm/{name}") is not None
+
+
+def any_cached() -> bool:
+    """Whether any weights of timm lie in the Hugging Face cache of this machine."""
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE)
+    return any(next(folder.glob(f"models--timm--*/snapshots/*/{each}"), None) for each in FILES)
 
 
 cached = Named(is_cached)

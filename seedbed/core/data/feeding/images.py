@@ -1,8 +1,7 @@
-"""Prepared images as tensors: gathered by row, brought to a model's input form, shuffled by epoch."""
+"""Prepared images as tensors: gathered by row, brought to a model's input form."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,24 +9,37 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from seedbed.core.data.feeding.source import Inputs, SampleChange
 from seedbed.core.data.view import View
 
 
 class Images:
-    """The prepared rows of a dataset, read-only and memory-mapped; uint8 (N, H, W, C) on disk."""
+    """The prepared rows of a dataset; uint8 (N, H, W, C) on disk, memory-mapped."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         # "c" (copy on write) because torch warns of arrays it may not write to; nothing here writes.
         array = np.load(folder / "images.npy", mmap_mode="c")
         # On an accelerator the whole set is resident, so that a step copies nothing but row numbers.
         self.pixels = torch.from_numpy(array).to(device)
+        self.device = device
 
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def gather(self, rows: Tensor) -> Tensor:
-        """Return uint8 (B, C, H, W) of these rows; in memory they are channels-last."""
-        return self.pixels[rows].permute(0, 3, 1, 2)
+    def gather(self, rows: Tensor, view: View, change: SampleChange | None = None) -> Inputs:
+        """Return float32 (B, C, H, W) in [0, 1] of the view's size and channels."""
+        found = self.pixels[rows.to(self.device)]
+        if change is not None:
+            found = torch.from_numpy(change(found.cpu().numpy())).to(self.device)
+        return (to_unit(found.permute(0, 3, 1, 2), view),)  # channels-last in memory
+
+    def ready(self, inputs: Inputs, view: View) -> Inputs:
+        """Normalise by the view's mean and standard deviation."""
+        return (normalise(inputs[0], view),)
+
+    def lengths(self) -> None:
+        """All images have one size."""
+        return None
 
 
 def to_unit(pixels: Tensor, view: View) -> Tensor:
@@ -62,19 +74,3 @@ def normalise(inputs: Tensor, view: View) -> Tensor:
     mean = inputs.new_tensor(view.mean)[:, None, None]
     std = inputs.new_tensor(view.std)[:, None, None]
     return (inputs - mean) / std
-
-
-def epochs(rows: Tensor, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield batches of row numbers for ever, each epoch in a new order.
-
-    The rows left over at an epoch's end begin the next one, so that every batch is full (a last batch
-    of one example breaks batch normalisation) and no row is seen less often than another.
-    """
-    left = rows[:0]
-    while True:
-        order = rows[torch.randperm(len(rows), generator=generator)]
-        left = torch.cat([left, order])
-        whole = len(left) // batch_size * batch_size
-        if whole:  # splitting nothing would give one empty batch
-            yield from left[:whole].split(batch_size)
-        left = left[whole:]

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-from itertools import islice
-
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from seedbed.core.data.batches import Images, epochs, normalise, resize, to_unit
+from seedbed.core.data.feeding.images import Images, normalise, resize, to_unit
 from seedbed.core.data.view import View
 
 
@@ -26,43 +22,36 @@ def _generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-@settings(deadline=None, max_examples=60)
-@given(rows=st.integers(1, 40), batch_size=st.integers(1, 50), passes=st.integers(1, 6))
-def test_all_batches_are_full_and_no_row_is_seen_twice_more_than_another(rows, batch_size, passes):
-    numbers = torch.arange(100, 100 + rows)
-    count = -(-rows * passes // batch_size)
-    batches = list(islice(epochs(numbers, batch_size, _generator()), count))
-    assert {len(each) for each in batches} == {batch_size}
-    seen = torch.cat(batches).tolist()
-    assert set(seen) <= set(numbers.tolist())
-    for start in range(0, len(seen) - rows + 1, rows):
-        assert sorted(seen[start : start + rows]) == numbers.tolist()
-
-
-def test_each_epoch_has_an_order_of_its_own_that_the_seed_decides():
-    rows = torch.arange(32)
-    one, same = (list(islice(epochs(rows, 32, _generator(5)), 3)) for _ in range(2))
-    other = next(epochs(rows, 32, _generator(6)))
-    assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
-    assert not torch.equal(one[0], one[1])
-    assert not torch.equal(one[0], other)
-
-
 def test_gathered_rows_are_those_asked_for_with_channels_first(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), dtype=np.uint8)
     np.save(tmp_path / "images.npy", pixels)
     images = Images(tmp_path, torch.device("cpu"))
-    found = images.gather(torch.tensor([4, 0, 4]))
+    (found,) = images.gather(torch.tensor([4, 0, 4]), _view(4, 6, channels=3))
     assert len(images) == 5
-    assert found.dtype == torch.uint8
-    assert np.array_equal(found.numpy(), pixels[[4, 0, 4]].transpose(0, 3, 1, 2))
+    assert found.dtype == torch.float32
+    assert np.allclose(found.numpy(), pixels[[4, 0, 4]].transpose(0, 3, 1, 2) / np.float32(255))
     assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_change_of_samples_comes_before_anything_else(tmp_path):
+    np.save(tmp_path / "images.npy", np.zeros((3, 2, 2, 1), dtype=np.uint8))
+    seen = []
+
+    def brighten(found):
+        seen.append((found.shape, found.dtype))
+        return found + np.uint8(255)
+
+    images = Images(tmp_path, torch.device("cpu"))
+    (found,) = images.gather(torch.tensor([2, 1]), _view(4), brighten)
+    assert seen == [((2, 2, 2, 1), np.uint8)]
+    assert torch.equal(found, torch.ones(2, 1, 4, 4))
+    assert images.pixels.max() == 0
 
 
 def test_work_on_a_batch_never_reaches_the_prepared_file(tmp_path):
     np.save(tmp_path / "images.npy", np.full((2, 2, 2, 1), 100, dtype=np.uint8))
     images = Images(tmp_path, torch.device("cpu"))
-    images.gather(torch.arange(2)).zero_()
+    images.gather(torch.arange(2), _view(2))[0].zero_()
     images.pixels.zero_()
     assert np.load(tmp_path / "images.npy").min() == 100
 

@@ -1,0 +1,110 @@
+"""One candidate judged over folds: each row is predicted by a model that has not seen it; then one learns from all.
+
+Where rows are few, a single validation part is a lottery: of 36 series it would have seven. The model that
+is kept is trained on all rows, as the folds were; its score is that of the folds' predictions together.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+import numpy as np
+
+from seedbed.core.data.splitting.split import Splits
+from seedbed.core.search.events import Event
+from seedbed.core.training.context import LOOKS, Context, Result
+from seedbed.core.training.member import PREDICTIONS
+from seedbed.core.training.predictions import Predictions, load_predictions
+
+
+def over_folds(context: Context, train: Callable[[Context], Result]) -> Result:
+    """Train on all folds but one, for each, and then on all; the context's folder holds the last model."""
+    pool = np.sort(np.concatenate([context.splits.train, context.splits.valid]))
+    folds = context.splits.folds[pool].astype(np.int64)
+    pool, folds = pool[folds >= 0], folds[folds >= 0] % context.job.profile.folds
+    numbers, folds = np.unique(folds, return_inverse=True)
+    parts = [
+        _run_fold(context, train, number, pool[folds != number], pool[folds == number], left=len(numbers) - number)
+        for number in range(len(numbers))
+    ]
+    predictions = _joined([each.predictions for each in parts])
+    predictions.save(context.folder / PREDICTIONS)
+    shutil.rmtree(context.folder / "folds", ignore_errors=True)
+    context.row_seconds = fmean(each.row_seconds for each in parts)
+    has_views = sum(each.has_views for each in parts) > len(parts) / 2
+    context.member = replace(context.member, test_time_views=has_views)
+    last = train(_for_all(context, pool, fmean(each.result.epochs for each in parts)))
+    context.best_score = float(context.metric(predictions.targets, predictions.outputs))
+    return replace(last, score=context.best_score)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fold:
+    predictions: Predictions
+    result: Result
+    row_seconds: float
+    has_views: bool
+
+
+def _run_fold(
+    context: Context, train: Callable[[Context], Result], number: int, rows: np.ndarray, held: np.ndarray, *, left: int
+) -> _Fold:
+    """Train on `rows` and predict `held`; `left` folds are still to be run, this one among them."""
+    now = context.clock()
+    is_first = number == 0
+    folder = context.folder / "folds" / str(number)
+    folder.mkdir(parents=True, exist_ok=True)
+    part = replace(
+        context,
+        job=replace(context.job, folder=str(folder), rows_after=0),
+        splits=_with_parts(context.splits, rows, held),
+        emit=context.emit if is_first else _silent,  # one curve tells of all
+        looks=LOOKS if is_first else 1,
+        keeps_last=True,
+        started=now,
+        deadline=None if context.deadline is None else now + (context.deadline - now) / (left + 1),
+        notes=context.notes if is_first else [],
+    )
+    result = train(part)
+    return _Fold(
+        predictions=load_predictions(folder / PREDICTIONS),
+        result=result,
+        row_seconds=part.row_seconds,
+        has_views=part.member.test_time_views,
+    )
+
+
+def _for_all(context: Context, pool: np.ndarray, epochs: float) -> Context:
+    """Return the context in which the model learns from all rows, for as long as it did in the folds."""
+    fidelity = replace(context.job.fidelity, epochs=epochs)
+    return replace(
+        context,
+        job=replace(context.job, fidelity=fidelity),
+        splits=_with_parts(context.splits, pool, pool[:0]),
+        emit=_silent,
+        looks=1,
+        keeps_last=True,
+        started=context.clock(),
+        notes=[],
+    )
+
+
+def _with_parts(splits: Splits, train: np.ndarray, valid: np.ndarray) -> Splits:
+    return replace(splits, train=train, valid=valid)
+
+
+def _joined(members: list[Predictions]) -> Predictions:
+    rows = np.concatenate([each.rows for each in members])
+    order = np.argsort(rows)
+    return Predictions(
+        rows=rows[order],
+        targets=np.concatenate([each.targets for each in members])[order],
+        outputs=np.concatenate([each.outputs for each in members])[order],
+    )
+
+
+def _silent(event: Event) -> None:
+    """Say nothing."""

@@ -1,0 +1,183 @@
+"""A linear head on what a frozen backbone gives: which rows, their features, and the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seedbed.core.data.feeding.source import Inputs
+from seedbed.core.specs import ArchitectureSpec, Head
+from seedbed.core.training.assemble import Net
+from seedbed.core.training.context import Context
+from seedbed.core.training.evaluate import Stopped, forward_rows
+from seedbed.core.training.features import BATCH, FeatureStore, compute, identity_of, open_store
+from seedbed.core.training.head import fit_head
+from seedbed.core.training.numerics import Numerics, calibrate, default
+from seedbed.core.training.sparse import is_sparse
+from seedbed.core.training.sparse_head import fit_sparse_head
+
+MOST_BYTES = 2 * 2**30
+"""Of dense features that a head is fitted on: 50,000 rows of 10,000."""
+
+
+class Fitting(Protocol):
+    """A backbone whose transform is learnt from data, without targets: see `Backbone`."""
+
+    def fit(self, batches: Iterator[Inputs], generator: torch.Generator) -> None:
+        """Learn it."""
+        ...
+
+
+def fit_probe(context: Context, model: Net, *, share: float) -> None:
+    """Fit the head of a model on features of its backbone, in place, within `share` of the trial's time."""
+    model.eval()
+    numerics = _measure_forward(context, model)
+    numerics.lay_out_model(model)
+    if _learns(model):
+        with torch.no_grad():
+            cast(Fitting, model.backbone).fit(_batches(context), context.generator)
+    rows = _affordable_rows(context, model, numerics, share=share)
+    features = _features_of(context, model, rows, numerics)
+    targets, task = context.targets[rows], context.job.profile.task
+    if is_sparse(features):
+        head = fit_sparse_head(features, targets, task.kind, task.outputs, context.generator)
+    else:
+        prefer = cast(Head, context.job.candidate.values.get("head", _spec(context).head))
+        head = fit_head(features, targets, task.kind, task.outputs, context.generator, prefer=prefer)
+    with torch.no_grad():
+        model.head.weight.copy_(head.weight)
+        model.head.bias.copy_(head.bias)
+
+
+def _learns(model: Net) -> bool:
+    return callable(getattr(model.backbone, "fit", None))
+
+
+def _batches(context: Context) -> Iterator[Inputs]:
+    """Yield the inputs of the training rows, in random order."""
+    rows = context.train_rows
+    for batch in rows[torch.randperm(len(rows), generator=context.generator)].split(BATCH):
+        if context.should_stop():
+            raise Stopped
+        yield context.source.ready(context.source.gather(batch, context.view), context.view)
+
+
+def _affordable_rows(context: Context, model: Net, numerics: Numerics, *, share: float) -> Tensor:
+    """Return the training rows whose features fit into memory and into `share` of the time, all where they do.
+
+    What the store knows costs no time and is used in any case, as are the rows that the pace is measured
+    on; the rest is drawn at random. A subset is noted in the trial's result.
+    """
+    rows = context.train_rows
+    most = max(MOST_BYTES // (4 * model.head.in_features), 1)
+    if _is_dense(context, model, numerics) and len(rows) > most:
+        rows = _drawn(rows, most, context)
+        _note(context, len(rows), "as many as fit into memory")
+    if context.deadline is None:
+        return rows
+    known = torch.from_numpy(_known(context, model, rows, numerics))
+    unknown = rows[~known]
+    if not len(unknown):
+        return rows
+    picked = torch.zeros(len(unknown), dtype=torch.bool)
+    picked[torch.linspace(0, len(unknown) - 1, min(BATCH, len(unknown))).long()] = True
+    began = context.clock()
+    _features_of(context, model, unknown[picked], numerics)
+    row_seconds = (context.clock() - began) / int(picked.sum())
+    affordable = int(share * (context.deadline - context.clock()) / row_seconds) - len(context.valid_rows)
+    sure, rest = torch.cat([rows[known], unknown[picked]]), unknown[~picked]
+    count = max(affordable, min(len(rows), 10 * context.job.profile.task.outputs) - len(sure), 0)
+    if count >= len(rest):
+        return rows
+    chosen = torch.cat([sure, _drawn(rest, count, context)])
+    _note(context, len(chosen), "all the time allowed")
+    return chosen
+
+
+def _drawn(rows: Tensor, count: int, context: Context) -> Tensor:
+    return rows[torch.randperm(len(rows), generator=context.generator)[:count]]
+
+
+def _note(context: Context, used: int, reason: str) -> None:
+    total = len(context.train_rows)
+    context.notes.append(f"The head was fitted on {used:,} of {total:,} training rows: {reason}.")
+
+
+def _features_of(context: Context, model: Net, rows: Tensor, numerics: Numerics) -> Tensor:
+    """Return features (N, F) float32 of rows, dense ones from the store beside the data where they are known."""
+    if _learns(model) or not _is_dense(context, model, numerics):
+        return _forward(context, model, rows, numerics)
+    store, wanted = _store(context, numerics), rows.numpy()
+    values = np.empty((len(wanted), model.head.in_features), dtype=np.float32)
+    missing = np.flatnonzero(~store.read(wanted, values))
+
+    def forward(batch: np.ndarray) -> np.ndarray:
+        found: np.ndarray = _forward(context, model, torch.from_numpy(batch), numerics).numpy()
+        return found
+
+    compute(store, wanted, values, missing, forward)
+    return torch.from_numpy(values)
+
+
+def _forward(context: Context, model: Net, rows: Tensor, numerics: Numerics) -> Tensor:
+    return forward_rows(
+        model.backbone,
+        context.source,
+        rows,
+        context.view,
+        numerics,
+        should_stop=context.should_stop,
+    )
+
+
+def _known(context: Context, model: Net, rows: Tensor, numerics: Numerics) -> np.ndarray:
+    """Return a mask (n,) of the rows whose features need not be computed."""
+    if _learns(model):
+        return np.zeros(len(rows), dtype=bool)
+    return _store(context, numerics).known(rows.numpy())
+
+
+def _is_dense(context: Context, model: Net, numerics: Numerics) -> bool:
+    """Whether the backbone's features are dense, as one row tells; those of a net with weights always are."""
+    if not _spec(context).features_only:
+        return True
+    return not is_sparse(_forward(context, model, context.train_rows[:1], numerics))
+
+
+def _measure_forward(context: Context, model: Net) -> Numerics:
+    """Return the fastest precision and memory format for the backbone's forward pass."""
+    # A fixed transform counts or compares: in a lower precision its features would be others.
+    if context.deadline is None or _spec(context).features_only:
+        return default(context.device)
+    rows = context.train_rows[: min(32, len(context.train_rows))]
+    key = ("forward", _identity(context), context.view, str(context.device), context.job.threads)
+    return calibrate(
+        model.backbone,
+        context.source.ready(context.source.gather(rows, context.view), context.view),
+        device=context.device,
+        train=False,
+        known=context.calibrations,
+        key=key,
+        clock=context.clock,
+        repeats=1,
+    )
+
+
+def _spec(context: Context) -> ArchitectureSpec:
+    name = context.job.candidate.component("architecture")
+    return cast(ArchitectureSpec, context.lookup.get("architecture", name))
+
+
+def _identity(context: Context) -> str:
+    identity = identity_of(context.job.candidate, context.member.components, context.job.seed)
+    # Ids mean nothing without their vocabulary, after which their folder is named.
+    return identity + Path(context.job.tokens).name if context.view.encoding == "tokens" else identity
+
+
+def _store(context: Context, numerics: Numerics) -> FeatureStore:
+    return open_store(Path(context.job.data), _identity(context), context.view, numerics.name)

@@ -1,0 +1,318 @@
+"""A linear head on sparse features, hashed n-grams say: hundreds of thousands of columns, nearly all of them 0.
+
+Newton's method whose steps come from conjugate gradients (Lin, Weng & Keerthi 2008, "Trust region Newton method
+for large-scale logistic regression", with a line search in place of the region). Each step of those takes two
+products with the features, for all outputs at once, in SciPy: single-threaded, so equal seeds give equal bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+import scipy.sparse
+import torch
+from scipy.special import expit, logit, logsumexp, softmax
+from torch import Tensor
+
+from seedbed.core.task import TaskKind
+from seedbed.core.training.head import LinearHead
+
+# Of the sum over rows, from stiff to loose: 1/C in scikit-learn's words. That of a sum keeps its meaning from a part
+# of the rows to all of them.
+_STRENGTHS = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
+_USUAL_STRENGTH = 1.0
+_CHOOSING_ROWS = 8_000
+_CHOOSING_VALUES = 30_000_000  # times outputs: of many classes fewer rows, as each fit takes that much longer
+_FEWEST_CHOOSING_ROWS = 2_000
+_FEW_ROWS = 1_000  # below, one held-out part says too little: five take turns
+_FOLDS = 5
+_TOLERANCE = 1e-2  # of the gradient at zero weights
+_MOST_STEPS = 30
+_MOST_PRODUCTS = 60
+_STEP_SIZES = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)
+_MOST_VALUES = 100_000_000
+"""Of the features, the stored values that a fit uses at most (0.8 GB): 300,000 sentences, 70,000 texts of 100 words."""
+
+_Array = np.ndarray
+
+
+def apply_linear(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return features (N, F), dense or sparse CSR, @ weight (K, F) transposed + bias (K,)."""
+    return torch.addmm(bias, features, weight.T) if len(features) else features.new_zeros(0, len(weight))
+
+
+def fit_sparse_head(
+    features: Tensor, targets: Tensor, kind: TaskKind, outputs: int, generator: torch.Generator
+) -> LinearHead:
+    """Fit the linear head of least loss, with the L2 strength that does best on rows held out.
+
+    Logistic regression, multinomial for classes and one for each label, or ridge regression. The strength is
+    chosen by the loss itself, so that probabilities come out calibrated. Of more rows than fit into memory a
+    random sample is used.
+
+    Args:
+        features: float32 (N, F), sparse CSR, on the CPU; rows of about length 1.
+        targets: int64 (N,) in [0, outputs) for classification, 0 and 1 (N, K) for multi-label, float32 (N,)
+            for regression.
+    """
+    picked = _affordable(features, generator)
+    inputs, columns = _in_use(_rows_of(features, picked))
+    wanted = targets.numpy() if picked is None else targets.numpy()[picked]
+    loss = _loss_of(kind, outputs)
+    goals = loss.goals(wanted)
+
+    order = torch.randperm(inputs.shape[0], generator=generator).numpy()
+    strength = _choose(inputs, goals, loss, order[: _choosing_rows(inputs, goals)])
+    problem = _Problem.of(inputs, goals, loss)
+    found: _Solution | None = None
+    for each in (100 * strength, 10 * strength):  # straight to a loose one takes five times as many products
+        found = problem.solve(each, found, tolerance=3 * _TOLERANCE)
+    found = problem.solve(strength, found)
+    weight, bias = problem.weights(found)
+
+    everything = torch.zeros(outputs, features.shape[1])
+    everything[:, torch.from_numpy(columns)] = torch.from_numpy(np.ascontiguousarray(loss.to_logits(weight).T))
+    return LinearHead(everything, torch.from_numpy(loss.to_logits(bias)), strength)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loss:
+    """A loss in terms of linear outputs Z (N, K) and goals Y (N, K), both float32.
+
+    `value` is its mean over rows, `slope` and `bend` the first derivative and the second's product with a
+    direction D (N, K), a row each, without the mean. `goals` brings targets into the form of Y, `to_logits`
+    weights (…, K) into one column for each output of the head, and `base` is the best constant Z (K,).
+    """
+
+    goals: Callable[[_Array], _Array]
+    base: Callable[[_Array], _Array]
+    value: Callable[[_Array, _Array], float]
+    slope: Callable[[_Array, _Array], _Array]
+    bend: Callable[[_Array], Callable[[_Array], _Array]]
+    to_logits: Callable[[_Array], _Array]
+
+
+@dataclass(frozen=True, slots=True)
+class _Solution:
+    """Linear outputs Z (N, K) of the rows fitted, and how the rows add up to the weights.
+
+    The best weights are a sum of rows, `mix` (N, K) of each (the representer theorem), and the bias is that of a
+    column of ones. So all that is solved for is a number for each row and output, and not for each column.
+    """
+
+    mix: _Array
+    outputs: _Array
+
+
+def _affordable(features: Tensor, generator: torch.Generator) -> _Array | None:
+    """Return the rows of a sample that has at most `_MOST_VALUES` values, rising; None: all rows do."""
+    counts = features.crow_indices().diff().numpy()
+    if counts.sum(dtype=np.int64) <= _MOST_VALUES:
+        return None
+    order = torch.randperm(len(counts), generator=generator).numpy()
+    return np.sort(order[np.cumsum(counts[order], dtype=np.int64) <= _MOST_VALUES])
+
+
+def _rows_of(features: Tensor, picked: _Array | None) -> Any:  # noqa: ANN401 - SciPy's matrices have no types
+    parts = (features.values(), features.col_indices(), features.crow_indices())
+    rows = scipy.sparse.csr_matrix(tuple(part.numpy() for part in parts), shape=tuple(features.shape))
+    return rows if picked is None else rows[picked]
+
+
+def _in_use(rows: Any) -> tuple[Any, _Array]:  # noqa: ANN401
+    """Return rows (N, F) without the columns in which there is nothing, and the numbers of those that are left."""
+    count = np.bincount(rows.indices, minlength=rows.shape[1])
+    # Common columns come first: what a product reads again and again then lies side by side in the cache.
+    columns = np.argsort(-count, kind="stable")[: np.count_nonzero(count)]
+    place = np.zeros(rows.shape[1], dtype=np.int32)
+    place[columns] = np.arange(len(columns), dtype=np.int32)
+    shape = (rows.shape[0], len(columns))
+    return scipy.sparse.csr_matrix((rows.data, place[rows.indices], rows.indptr), shape=shape), columns
+
+
+def _choosing_rows(inputs: Any, goals: _Array) -> int:  # noqa: ANN401 - SciPy's matrices have no types
+    cost_of_a_row = goals.shape[1] * inputs.nnz / max(inputs.shape[0], 1)
+    affordable = int(_CHOOSING_VALUES / max(cost_of_a_row, 1.0))
+    return min(max(affordable, _FEWEST_CHOOSING_ROWS), _CHOOSING_ROWS)
+
+
+def _choose(inputs: Any, goals: _Array, loss: _Loss, order: _Array) -> float:  # noqa: ANN401
+    """Return the strength, summed over rows, that has the least loss on held-out rows."""
+    if len(order) < _FOLDS:
+        return _USUAL_STRENGTH
+    held = np.array_split(order, _FOLDS)[: _FOLDS if len(order) < _FEW_ROWS else 1]
+    parts = [_Part.of(inputs, goals, loss, np.setdiff1d(order, each), each) for each in held]
+    losses: dict[float, float] = {}
+    for strength in _STRENGTHS:  # each fit starts from the last, stiffer one
+        losses[strength] = sum(part.fit(strength) for part in parts)
+        if losses[strength] > 1.02 * min(losses.values()):
+            break  # the curve has turned; looser fits only get worse
+    return min(losses, key=lambda each: losses[each])
+
+
+@dataclass(slots=True)
+class _Part:
+    """Rows to fit on and rows held out; remembers the last fit."""
+
+    problem: _Problem
+    far: Any
+    far_goals: _Array
+    found: _Solution | None = None
+
+    @classmethod
+    def of(cls, inputs: Any, goals: _Array, loss: _Loss, kept: _Array, held: _Array) -> _Part:  # noqa: ANN401
+        """Cut them out of all rows."""
+        near, columns = _in_use(inputs[kept])
+        return cls(_Problem.of(near, goals[kept], loss), inputs[held][:, columns], goals[held])
+
+    def fit(self, strength: float) -> float:
+        """Fit anew from the last fit, and return the loss on the rows held out."""
+        self.found = self.problem.solve(strength, self.found)
+        weight, bias = self.problem.weights(self.found)
+        return self.problem.loss.value(self.far @ weight + bias, self.far_goals)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Problem:
+    """Rows (N, F) and goals (N, K), the loss between them, and the best constant outputs `base` (K,)."""
+
+    inputs: Any
+    transposed: Any
+    goals: _Array
+    loss: _Loss
+    base: _Array
+
+    @classmethod
+    def of(cls, inputs: Any, goals: _Array, loss: _Loss) -> _Problem:  # noqa: ANN401 - SciPy's have no types
+        """Lay out what the fit reads again and again."""
+        # Rows of the transposed are twice as fast to go through as columns of `inputs`.
+        return cls(inputs, inputs.T.tocsr(), goals, loss, loss.base(goals))
+
+    def weights(self, solution: _Solution) -> tuple[_Array, _Array]:
+        """Return weights (F, K) and biases (K,)."""
+        return self.transposed @ solution.mix, self.base + solution.mix.sum(0)
+
+    def alike(self, mix: _Array) -> _Array:
+        """Return the products of all rows, and a 1 for the bias, with a sum of them: (N, K)."""
+        return cast(_Array, self.inputs @ (self.transposed @ mix) + mix.sum(0))
+
+    def solve(self, strength: float, start: _Solution | None = None, *, tolerance: float = _TOLERANCE) -> _Solution:
+        """Minimise summed loss + strength/2 · |weights|²."""
+        found = start or _Solution(np.zeros_like(self.goals), np.broadcast_to(self.base, self.goals.shape))
+        first = self.loss.slope(np.broadcast_to(self.base, self.goals.shape), self.goals)
+        enough = tolerance**2 * _dot(first, self.alike(first))
+        for _ in range(_MOST_STEPS):
+            slope = self.loss.slope(found.outputs, self.goals) + np.float32(strength) * found.mix
+            step = self._step(found, slope, strength, enough)
+            if step is None or (better := self._along(found, step, slope, strength)) is None:
+                break
+            found = better
+        return found
+
+    def _along(self, found: _Solution, step: _Solution, slope: _Array, strength: float) -> _Solution | None:
+        """Return what lies far enough along a step to be better by what the slope promises; None: nothing does."""
+        promised = _dot(slope, step.outputs)
+        before = self._objective(found, strength)
+        for size in _STEP_SIZES:
+            tried = _Solution(found.mix + np.float32(size) * step.mix, found.outputs + np.float32(size) * step.outputs)
+            if self._objective(tried, strength) <= before + 1e-4 * size * promised:
+                return tried
+        return None
+
+    def _objective(self, found: _Solution, strength: float) -> float:
+        square = _dot(found.mix, found.outputs - self.base)
+        return len(self.goals) * self.loss.value(found.outputs, self.goals) + strength / 2 * square
+
+    def _step(self, found: _Solution, slope: _Array, strength: float, enough: float) -> _Solution | None:
+        """Return about the step to where the quadratic model of the objective is least; None: it is here.
+
+        Conjugate gradients in the metric of the weights: of each direction both its mix of rows and the change
+        of the outputs that it makes are kept, so that one product with all rows an iteration is all it takes.
+        """
+        bend = self.loss.bend(found.outputs)
+        residual = -slope
+        pulled = self.alike(residual)
+        square = _dot(residual, pulled)
+        if square <= enough:
+            return None
+        least = max(0.09 * square, 0.1 * enough)  # more exact ones take half as many products again
+        mix, outputs = np.zeros_like(residual), np.zeros_like(residual)
+        direction, change = residual, pulled
+        for _ in range(_MOST_PRODUCTS):
+            bent = bend(change) + np.float32(strength) * direction
+            curve = _dot(bent, change)
+            if curve <= 0.0:  # rounding: there is no more to be had in float32
+                break
+            size = np.float32(square / curve)
+            mix, outputs = mix + size * direction, outputs + size * change
+            residual = residual - size * bent
+            pulled = self.alike(residual)
+            before, square = square, _dot(residual, pulled)
+            if square <= least:
+                break
+            turn = np.float32(square / before)
+            direction, change = residual + turn * direction, pulled + turn * change
+        return _Solution(mix, outputs)
+
+
+def _dot(one: _Array, other: _Array) -> float:
+    return float(np.multiply(one, other).sum(dtype=np.float64))
+
+
+def _loss_of(kind: TaskKind, outputs: int) -> _Loss:
+    if kind == "regression":
+        return _SQUARES
+    if kind == "multilabel":
+        return _LABELS
+    return _TWO_CLASSES if outputs == 2 else _classes(outputs)
+
+
+def _classes(outputs: int) -> _Loss:
+    """Cross-entropy of a softmax."""
+
+    def bend(outputs: _Array) -> Callable[[_Array], _Array]:
+        chances = softmax(outputs, axis=1)
+        return lambda d: chances * (d - (chances * d).sum(1, keepdims=True))
+
+    return _Loss(
+        goals=lambda targets: np.eye(outputs, dtype=np.float32)[targets],
+        base=lambda goals: np.log((goals.sum(0) + 1) / (len(goals) + outputs)).astype(np.float32),
+        value=lambda outputs, goals: float((logsumexp(outputs, axis=1) - (outputs * goals).sum(1)).mean()),
+        slope=lambda outputs, goals: softmax(outputs, axis=1) - goals,
+        bend=bend,
+        to_logits=lambda weights: weights,
+    )
+
+
+def _bend_of_labels(outputs: _Array) -> Callable[[_Array], _Array]:
+    chances = expit(outputs)
+    width = chances * (1 - chances)
+    return lambda d: width * d
+
+
+_LABELS = _Loss(  # cross-entropy of a sigmoid for each output, added up
+    goals=lambda targets: targets.astype(np.float32),
+    base=lambda goals: logit((goals.sum(0) + 0.5) / (len(goals) + 1)).astype(np.float32),
+    value=lambda outputs, goals: float((np.logaddexp(0, outputs) - outputs * goals).sum(1).mean()),
+    slope=lambda outputs, goals: expit(outputs) - goals,
+    bend=_bend_of_labels,
+    to_logits=lambda weights: weights,
+)
+
+_TWO_CLASSES = replace(  # one column does the work of two, in half the time
+    _LABELS,
+    goals=lambda targets: (targets == 1).astype(np.float32)[:, None],
+    to_logits=lambda weights: np.concatenate([-weights / 2, weights / 2], axis=-1),
+)
+
+_SQUARES = _Loss(
+    goals=lambda targets: targets.astype(np.float32).reshape(len(targets), -1),
+    base=lambda goals: goals.mean(0),
+    value=lambda outputs, goals: float(np.square(outputs - goals).sum(1).mean() / 2),
+    slope=lambda outputs, goals: outputs - goals,
+    bend=lambda outputs: lambda d: d,
+    to_logits=lambda weights: weights,
+)

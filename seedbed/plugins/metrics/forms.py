@@ -1,0 +1,35 @@
+"""The two forms of a metric that a leaderboard can resample thousands of times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+PerRow = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Weighted = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+class RowMean:
+    """A metric that is the mean of a score for each row: (targets, predictions) → (N,)."""
+
+    def __init__(self, per_row: PerRow) -> None:
+        self.per_row = per_row
+
+    def __call__(self, targets: np.ndarray, predictions: np.ndarray) -> float:
+        """Score all rows."""
+        return float(self.per_row(targets, predictions).mean())
+
+
+class OfWeights:
+    """A metric of rows that come several times: (targets, predictions, weights (D, N)) → scores (D,).
+
+    Weights are counts, whole numbers in float64, so that sums are exact in any order.
+    """
+
+    def __init__(self, weighted: Weighted) -> None:
+        self.weighted = weighted
+
+    def __call__(self, targets: np.ndarray, predictions: np.ndarray) -> float:
+        """Score all rows, each once."""
+        return float(self.weighted(targets, predictions, np.ones((1, len(targets))))[0])

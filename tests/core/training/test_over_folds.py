@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from core.training.helpers import FakeClock, fake_lookup, looks, make_data, run_job, trial_job
+from safetensors.torch import load_file
+
+from seedbed.core.data.feeding.images import Images
+from seedbed.core.data.splitting.splits import save_splits
+from seedbed.core.search.candidate import Fidelity
+from seedbed.core.search.events import TrialFailed, TrialFinished, TrialPlanned, TrialStopped
+from seedbed.core.specs import AugmenterSpec
+from seedbed.core.training.assemble import build_model
+from seedbed.core.training.context import PLAIN, Result
+from seedbed.core.training.evaluate import predict_rows
+from seedbed.core.training.folds import over_folds
+from seedbed.core.training.member import load_member
+from seedbed.core.training.predictions import load_predictions
+
+FOLDS = 4
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Seventy-two rows in four folds, and twelve that may not be trained on: fold -1."""
+    found = make_data(tmp_path_factory.mktemp("made"), rows=90)
+    splits = found.splits
+    pool = np.sort(np.concatenate([splits.train, splits.valid]))
+    folds = np.full(len(splits.targets), -1, dtype=np.int8)
+    folds[pool] = np.arange(len(pool)) // 3 % (2 * FOLDS)  # folded once more on the way to four
+    folds[pool[:3]] = -1
+    splits = replace(splits, folds=folds)
+    save_splits(splits, found.split_file)
+    return replace(found, splits=splits, profile=replace(found.profile, folds=FOLDS))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "0000"
+
+
+def judged(made):
+    """The rows that are judged, and the fold of each."""
+    rows = np.flatnonzero(made.splits.folds >= 0)
+    return rows, made.splits.folds[rows] % FOLDS
+
+
+def test_every_row_of_training_and_validation_is_predicted_once(made, folder):
+    finished = run_job(trial_job(made, folder, fidelity=Fidelity(epochs=20)))[-1]
+    assert isinstance(finished, TrialFinished), finished
+    found = load_predictions(folder / "predictions.npz")
+    assert np.array_equal(found.rows, judged(made)[0])
+    assert np.array_equal(found.targets, made.splits.targets[found.rows])
+    assert finished.score == float((found.outputs.argmax(1) == found.targets).mean())
+    assert finished.score > 0.8
+    names = {each.name for each in folder.iterdir()}
+    assert names == {"candidate.json", "checkpoint.safetensors", "member.json", "predictions.npz"}
+
+
+def test_no_model_has_seen_the_rows_it_is_judged_on(made, folder, monkeypatch):
+    seen = []
+
+    def spied(context, train):
+        def watching(part):
+            seen.append((part.train_rows.numpy(), part.valid_rows.numpy()))
+            return train(part)
+
+        return over_folds(context, watching)
+
+    monkeypatch.setattr("seedbed.core.training.finetune.over_folds", spied)
+    assert isinstance(run_job(trial_job(made, folder, fidelity=Fidelity(epochs=1)))[-1], TrialFinished)
+    rows, folds = judged(made)
+    assert len(seen) == FOLDS + 1
+    for number, (train, valid) in enumerate(seen[:-1]):
+        assert np.array_equal(valid, rows[folds == number])
+        assert np.array_equal(train, rows[folds != number])
+    assert np.array_equal(seen[-1][0], rows)
+    assert len(seen[-1][1]) == 0
+
+
+def test_the_model_that_is_kept_was_trained_on_all_rows_and_is_no_folds(made, folder):
+    run_job(trial_job(made, folder, fidelity=Fidelity(epochs=30)))
+    member, found = load_member(folder), load_predictions(folder / "predictions.npz")
+    model = build_model(member.candidate, made.profile, member.view, fake_lookup())
+    model.load_state_dict(load_file(folder / "checkpoint.safetensors"))
+    images = Images(made.data, torch.device("cpu"))
+    again = predict_rows(model, images, torch.from_numpy(found.rows), member.view, PLAIN, made.profile).numpy()
+    assert (again.argmax(1) == found.targets).mean() > 0.9
+    _, folds = judged(made)
+    same = [np.allclose(again[folds == number], found.outputs[folds == number], atol=1e-4) for number in range(FOLDS)]
+    assert not any(same)
+
+
+def test_one_curve_and_one_plan_are_told(made, folder):
+    events = run_job(trial_job(made, folder, fidelity=Fidelity(epochs=10)))
+    assert sum(isinstance(each, TrialPlanned) for each in events) == 1
+    curve = looks(events)
+    assert len(curve) == 10
+    assert not any(each.is_best for each in curve), "a fold's model is not to be used"
+
+
+def test_equal_seeds_give_equal_predictions_and_weights(made, tmp_path):
+    for name in "12":
+        run_job(trial_job(made, tmp_path / name, seed=4, augmenter__mirror=True))
+    one, other = (load_predictions(tmp_path / name / "predictions.npz") for name in "12")
+    assert np.array_equal(one.outputs, other.outputs)
+    ones, others = (load_file(tmp_path / name / "checkpoint.safetensors") for name in "12")
+    assert all(torch.equal(each, others[name]) for name, each in ones.items())
+
+
+def test_each_training_gets_an_equal_share_of_the_time(made, folder, monkeypatch):
+    clock, shares = FakeClock(), []
+
+    def spied(context, train):
+        def instant(part):
+            shares.append(part.deadline - clock())
+            clock.tick(shares[-1])
+            return train(part)
+
+        return over_folds(context, instant)
+
+    monkeypatch.setattr("seedbed.core.training.finetune.over_folds", spied)
+    job = trial_job(made, folder, fidelity=Fidelity(epochs=1, seconds=50.0))
+    run_job(replace(job, grace=1000.0), clock=clock)
+    assert shares == pytest.approx([10.0] * (FOLDS + 1))
+
+
+def test_the_last_training_lasts_as_long_as_those_of_the_folds(made, folder, monkeypatch):
+    epochs = []
+
+    def counting(context, train):
+        def told(part):
+            epochs.append(part.job.fidelity.epochs)
+            return Result(score=train(part).score, epochs=float(len(epochs)), steps=1)
+
+        return over_folds(context, told)
+
+    monkeypatch.setattr("seedbed.core.training.finetune.over_folds", counting)
+    run_job(trial_job(made, folder, fidelity=Fidelity(epochs=2)))
+    assert epochs == [2, 2, 2, 2, 2.5]
+
+
+def test_views_that_harm_the_folds_are_not_kept(made, folder):
+    class Blind:
+        """Views of which nothing can be told."""
+
+        def views(self, inputs):
+            return [inputs, torch.zeros_like(inputs)]
+
+        def __call__(self, inputs, generator):
+            return inputs
+
+    spec = AugmenterSpec(name="blind", summary="Bad views.", build="fakes:blind")
+    lookup = fake_lookup().with_((spec, lambda options, profile: Blind()))
+    job = trial_job(made, folder, fidelity=Fidelity(epochs=20), augmenter__blind=True)
+    assert isinstance(run_job(job, lookup)[-1], TrialFinished)
+    assert not load_member(folder).test_time_views
+
+
+def test_views_that_help_most_folds_are_kept(made, folder):
+    class Sharp:
+        """A second view with three times the contrast, about which the net is surer."""
+
+        def views(self, inputs):
+            return [inputs, inputs * 3]
+
+        def __call__(self, inputs, generator):
+            return inputs
+
+    spec = AugmenterSpec(name="sharp", summary="Good views.", build="fakes:sharp")
+    lookup = fake_lookup().with_((spec, lambda options, profile: Sharp()))
+    job = trial_job(made, folder, fidelity=Fidelity(epochs=2), augmenter__sharp=True)
+    assert isinstance(run_job(job, lookup)[-1], TrialFinished)
+    assert load_member(folder).test_time_views
+
+
+def test_a_stop_or_an_error_in_a_fold_ends_the_trial(made, folder, tmp_path):
+    asked = iter(range(10**6))
+    events = run_job(trial_job(made, folder), should_stop=lambda: next(asked) > 12)
+    assert isinstance(events[-1], TrialStopped)
+    broken = run_job(trial_job(made, tmp_path / "other", optimizer__sgd__lr=1e30))
+    assert isinstance(broken[-1], TrialFailed)
+    assert "lower" in broken[-1].error
