@@ -193,11 +193,16 @@ class Intake:
     ) -> Profile:
         """Measure what components fit themselves to."""
         profile = describe(prepared, splits, self._task(dataset, splits), tokens)
-        return replace(profile, folds=self._folds(dataset, splits), spellings=dict(checked.spellings))
+        return replace(
+            profile,
+            folds=self._folds(dataset, splits),
+            has_own_valid=_has_own_valid(dataset),
+            spellings=dict(checked.spellings),
+        )
 
     def _folds(self, dataset: Dataset, splits: Splits) -> int:
         """Return over how many folds to judge; none where the owner has said what to validate on, or what is later."""
-        if (parts_of(dataset) == VALID).any() or order_of(dataset) is not None:
+        if _has_own_valid(dataset) or order_of(dataset) is not None:
             return 0
         return judged_over(dataset.modality, len(splits.train) + len(splits.valid))
 
@@ -217,6 +222,10 @@ class Intake:
             return cast(MetricSpec, self.lookup.get("metric", self.settings.metric))
         fitting = [spec for spec in cast(Sequence[MetricSpec], self.lookup.all("metric")) if kind in spec.tasks]
         return next((spec for spec in fitting if spec.name == _METRICS[kind]), fitting[0] if fitting else None)
+
+
+def _has_own_valid(dataset: Dataset) -> bool:
+    return bool((parts_of(dataset) == VALID).any())
 
 
 def wanted_schema(settings: Settings) -> Schema:

@@ -49,8 +49,9 @@ class Profile:
     been learnt (`vocabulary` > 0), and else the words: runs between white space, each Chinese or Japanese
     character one. `mean`, `std` and `lengths` belong to the training part alone. `class_counts` follows
     `task.classes`; of values to be predicted, `target_mean` and `target_std` are those of training.
-    `folds` is over how many folds trials are judged, 0 where a validation part serves. `spellings` maps class
-    names as the data has them to the class they were merged into.
+    `folds` is over how many folds trials are judged, 0 where a validation part serves; `has_own_valid` says that
+    its owner chose that part, which is then never trained on. `spellings` maps class names as the data has them
+    to the class they were merged into.
     """
 
     task: Task
@@ -71,6 +72,7 @@ class Profile:
     target_mean: float = 0.0
     target_std: float = 1.0
     folds: int = 0
+    has_own_valid: bool = False
     spellings: dict[str, str] = field(default_factory=dict)
 
     @property

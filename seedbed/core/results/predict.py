@@ -27,7 +27,7 @@ from seedbed.core.protocols import Augmenter, Lookup
 from seedbed.core.results.bundle import Bundle, Part, read_bundle
 from seedbed.core.results.scoring import score_all
 from seedbed.core.task import Task
-from seedbed.core.training.assemble import Net, build_augmenters, build_model
+from seedbed.core.training.assemble import Net, build_augmenters, restore_model
 from seedbed.core.training.context import PLAIN
 from seedbed.core.training.desk import pick_device
 from seedbed.core.training.evaluate import Stop, never, predict_rows
@@ -201,11 +201,14 @@ class Model:
 
     def _bring_to_life(self, part: Part) -> Live:
         member, profile = part.member, self.bundle.profile
-        with torch.random.fork_rng(devices=[]):  # building draws fresh weights, and they are replaced at once
-            model = build_model(member.candidate, profile, member.view, self._lookup)
         try:
-            model.load_state_dict(load_file(self.folder / part.file))
-        except Exception as error:  # safetensors and torch raise several types, and all mean a damaged file
+            state = load_file(self.folder / part.file)
+        except Exception as error:  # safetensors raises several types, and all mean a damaged file
+            raise DataError(f"{self.folder / part.file} cannot be read: {error}") from error
+        try:
+            with torch.random.fork_rng(devices=[]):  # building draws fresh weights, and they are replaced at once
+                model = restore_model(member.candidate, profile, member.view, self._lookup, state)
+        except (RuntimeError, KeyError, ValueError) as error:  # torch and a plugin's own restoring
             raise DataError(f"{self.folder / part.file} does not fit its model: {error}") from error
         model.to(self.device).eval()
         PLAIN.lay_out_model(model)

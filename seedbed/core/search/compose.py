@@ -32,6 +32,7 @@ _SEARCHED = ("architecture", "weights", "optimizer", "schedule", "augmenter", "r
 _PRETRAINED = tuple(each.name for each in POLICIES.values() if each.pretrained)
 _TRAINS = Condition("policy", tuple(each.name for each in POLICIES.values() if each.trains))
 _HEADS = Choice("logistic", "ridge")
+_REASONS_SHOWN = 8
 _RESOLUTIONS = (32, 48, 64, 96, 128, 160, 192, 224, 256)
 
 
@@ -72,21 +73,23 @@ def compose(
     fixed = expanded(settings.fixed, lookup)
     use, without = _resolve(settings.use, lookup), _resolve(settings.without, lookup)
     refusals: list[ComponentRefused] = []
+    foreign: list[ComponentRefused] = []  # for other data: nobody wants to read of all of them
     offered: dict[str, list[Spec]] = {}
     for kind in _SEARCHED:
         wished = _wishes(kind, use[kind], without[kind], requested(kind, fixed))
         offered[kind] = []
         for spec in lookup.all(kind):
-            reason = wished(spec) or _unmet(spec, profile) or _no_weights(spec, can_load)
-            if reason is None:
-                offered[kind].append(spec)
-            else:
+            if (reason := _for_other_data(spec, profile)) is not None:
+                foreign.append(ComponentRefused(kind=kind, name=spec.name, reason=reason))
+            elif reason := wished(spec) or _unmet(spec, profile) or _no_weights(spec, can_load):
                 refusals.append(ComponentRefused(kind=kind, name=spec.name, reason=reason))
+            else:
+                offered[kind].append(spec)
     refusals += _drop_unable(offered, fixed.get("policy"))
     if not offered["architecture"]:
-        reasons = "; ".join(f"{each.name}: {each.reason}" for each in refusals if each.kind == "architecture")
-        raise UsageError(f"No architecture is left to try ({reasons}).")
-    space = pin(Space(tuple(_params(offered, profile, use))), fixed, offered, refusals)
+        named = use["architecture"] | requested("architecture", fixed)
+        raise UsageError(f"No architecture is left to try ({_reasons([*refusals, *foreign], named)}).")
+    space = pin(Space(tuple(_params(offered, profile, use))), fixed, offered, [*refusals, *foreign])
     composition = Composition(
         space=space,
         baselines=(),
@@ -94,6 +97,14 @@ def compose(
         versions={f"{kind}:{spec.name}": spec.version for kind in _SEARCHED for spec in lookup.all(kind)},
     )
     return replace(composition, baselines=tuple(_baselines(composition, lookup, profile)))
+
+
+def _reasons(refusals: Sequence[ComponentRefused], named: frozenset[str]) -> str:
+    """Say why the architectures that the user named cannot be used, or where none was named, some of the others."""
+    of_kind = [each for each in refusals if each.kind == "architecture"]
+    wanted = [each for each in of_kind if each.name in named] or of_kind
+    shown = "; ".join(f"{each.name}: {each.reason}" for each in wanted[:_REASONS_SHOWN])
+    return shown + (f"; and {len(wanted) - _REASONS_SHOWN} more" if len(wanted) > _REASONS_SHOWN else "")
 
 
 def _refuse_unlearnable(profile: Profile, lookup: Lookup) -> None:
@@ -179,15 +190,20 @@ def _usable(spec: ArchitectureSpec, weights: Sequence[Spec]) -> list[str]:
     return [*preferred, *(name for name in others if name not in preferred)]
 
 
+def _for_other_data(spec: Spec, profile: Profile) -> str | None:
+    """Say for which data a component is, where it is not for this."""
+    modalities = spec.modalities if isinstance(spec, ArchitectureSpec | AugmenterSpec) else spec.requires.modalities
+    if modalities and profile.task.modality not in modalities:
+        return f"is for {', '.join(modalities)}, this is {profile.task.modality}"
+    return None
+
+
 def _unmet(spec: Spec, profile: Profile) -> str | None:
     """Return the first requirement that does not hold here, in words."""
     need = spec.requires
     missing = [module for module in need.modules if find_spec(module) is None]
-    modalities = spec.modalities if isinstance(spec, ArchitectureSpec | AugmenterSpec) else need.modalities
     if missing:
         return f"needs {', '.join(missing)}, not installed"
-    if modalities and profile.task.modality not in modalities:
-        return f"is for {', '.join(modalities)}, this is {profile.task.modality}"
     if need.kinds and profile.task.kind not in need.kinds:
         return f"is for {', '.join(need.kinds)}, this is {profile.task.kind}"
     if profile.train < need.min_examples:

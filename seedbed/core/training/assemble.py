@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -18,7 +18,9 @@ from seedbed.core.space import options_from
 from seedbed.core.specs import ArchitectureSpec, AugmenterSpec, Spec, Stage, WeightsSpec
 from seedbed.core.training.outputs import plain_loss
 from seedbed.core.training.samples import SampleStage
-from seedbed.core.training.sparse import is_sparse
+from seedbed.core.training.sparse import apply_linear, is_sparse
+
+_BACKBONE = "backbone."
 
 
 class Net(nn.Module):
@@ -48,7 +50,7 @@ class Net(nn.Module):
         """Return logits, or standardised values, (N, K)."""
         features = self.backbone(*inputs)
         if is_sparse(features):
-            return cast(Tensor, features @ self.head.weight.T + self.head.bias)
+            return apply_linear(features, self.head.weight, self.head.bias)
         return cast(Tensor, self.head(self.dropout(features)))
 
 
@@ -97,7 +99,31 @@ def build_model(candidate: Candidate, profile: Profile, view: View, lookup: Look
     """
     spec, options = _component("architecture", candidate, lookup)
     seen = replace(profile, height=view.height, width=view.width, channels=view.channels)
-    backbone = lookup.load(spec)(options, seen)
+    return _with_head(lookup.load(spec)(options, seen), spec, profile)
+
+
+def restore_model(
+    candidate: Candidate, profile: Profile, view: View, lookup: Lookup, state: Mapping[str, Tensor]
+) -> Net:
+    """Build a candidate's model with the weights it was saved with.
+
+    Raises:
+        PluginError: as `build_model`.
+        RuntimeError: the state is not this model's.
+    """
+    spec, options = _component("architecture", candidate, lookup)
+    restore = cast(ArchitectureSpec, spec).restore
+    if restore:
+        seen = replace(profile, height=view.height, width=view.width, channels=view.channels)
+        own = {name.removeprefix(_BACKBONE): each for name, each in state.items() if name.startswith(_BACKBONE)}
+        model = _with_head(lookup.load(replace(spec, build=restore))(options, seen, own), spec, profile)
+    else:
+        model = build_model(candidate, profile, view, lookup)
+    model.load_state_dict(state)
+    return model
+
+
+def _with_head(backbone: nn.Module, spec: Spec, profile: Profile) -> Net:
     features = getattr(cast(Backbone, backbone), "num_features", None)
     if not isinstance(features, int) or features < 1:
         raise PluginError(

@@ -198,6 +198,10 @@ class Context:
             should_stop=self.should_stop,
         ).numpy()
 
+    def has_time_for(self, seconds: float) -> bool:
+        """Whether so much is left of the trial's time."""
+        return self.deadline is None or self.clock() + seconds < self.deadline
+
     def _has_time_for_views(self) -> bool:
         return self.deadline is None or self.clock() + 3 * len(self.valid_rows) * self.row_seconds < self.deadline + 1
 

@@ -19,7 +19,7 @@ from seedbed.core.training.assemble import (
     load_pretrained,
 )
 from seedbed.core.training.context import Context, Result
-from seedbed.core.training.folds import over_folds
+from seedbed.core.training.folds import on_all_rows, over_folds
 from seedbed.core.training.numerics import Numerics, calibrate, default
 from seedbed.core.training.pace import Pace
 from seedbed.core.training.probing import fit_probe
@@ -37,11 +37,27 @@ def run_policy(context: Context) -> Result:
 
 
 def probe(context: Context) -> Result:
-    """Fit a linear head on the features of a frozen backbone."""
+    """Fit a linear head on the features of a frozen backbone; once it is judged, on the validation part as well."""
+    began = context.clock()
+    score = _probe(context)
+    if _may_learn_more(context, 1.5 * (context.clock() - began)):
+        _probe(on_all_rows(context))
+        context.notes.append("After it was judged, its head was fitted anew, on the validation rows as well.")
+    return Result(score=score, epochs=1.0, steps=0)
+
+
+def _may_learn_more(context: Context, seconds: float) -> bool:
+    """Whether the rows it was judged by may be learnt from, and there is time; not where time was short before."""
+    if not len(context.valid_rows) or context.job.profile.has_own_valid or context.notes:
+        return False
+    return len(on_all_rows(context).train_rows) > len(context.train_rows) and context.has_time_for(seconds)
+
+
+def _probe(context: Context) -> float:
     model = _fresh_model(context, pretrained=True)
     fit_probe(context, model, share=0.8)
     context.look(model, default(context.device), epoch=1.0, progress=1.0)
-    return Result(score=context.finish(model, ()), epochs=1.0, steps=0)
+    return context.finish(model, ())
 
 
 def scratch(context: Context) -> Result:

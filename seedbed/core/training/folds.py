@@ -36,9 +36,11 @@ def over_folds(context: Context, train: Callable[[Context], Result]) -> Result:
     context.row_seconds = fmean(each.row_seconds for each in parts)
     has_views = sum(each.has_views for each in parts) > len(parts) / 2
     context.member = replace(context.member, test_time_views=has_views)
-    last = train(_for_all(context, pool, fmean(each.result.epochs for each in parts)))
+    last = on_all_rows(context, pool)
+    fidelity = replace(context.job.fidelity, epochs=fmean(each.result.epochs for each in parts))
+    result = train(replace(last, job=replace(context.job, fidelity=fidelity)))
     context.best_score = float(context.metric(predictions.targets, predictions.outputs))
-    return replace(last, score=context.best_score)
+    return replace(result, score=context.best_score)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +79,16 @@ def _run_fold(
     )
 
 
-def _for_all(context: Context, pool: np.ndarray, epochs: float) -> Context:
-    """Return the context in which the model learns from all rows, for as long as it did in the folds."""
-    fidelity = replace(context.job.fidelity, epochs=epochs)
+def on_all_rows(context: Context, pool: np.ndarray | None = None) -> Context:
+    """Return the context in which a model learns from all rows of training and validation, judged by none.
+
+    `pool` (n,) are these rows, where not all of them may be trained on.
+    """
+    if pool is None:
+        learnable = context.splits.valid[context.splits.folds[context.splits.valid] >= 0]
+        pool = np.sort(np.concatenate([context.splits.train, learnable]))
     return replace(
         context,
-        job=replace(context.job, fidelity=fidelity),
         splits=_with_parts(context.splits, pool, pool[:0]),
         emit=_silent,
         looks=1,

@@ -22,7 +22,7 @@ RELATIVE_STRENGTHS = tuple(10.0 ** (exponent / 2) for exponent in range(4, -13, 
 """In units of the mean squared length of the rows, so that neither the scale nor the number of features matters."""
 
 _MOST_SIDE = 3_000
-"""The longest side of a matrix that is decomposed: the time grows with its cube, and is 9 s for this one on one core."""
+"""The longest side of a matrix that is decomposed: the time grows with its cube, and is 9 s for it on one core."""
 
 _MOST_ROWS = 10_000
 """Enough to choose the strength by, where the features are few and the rows many."""

@@ -13,6 +13,11 @@ def is_sparse(features: Tensor) -> bool:
     return features.layout == torch.sparse_csr
 
 
+def apply_linear(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return features (N, F), dense or sparse CSR, @ weight (K, F) transposed + bias (K,)."""
+    return torch.addmm(bias, features, weight.T) if len(features) else features.new_zeros(0, len(weight))
+
+
 def stacked(batches: Sequence[Tensor], order: Tensor | None) -> Tensor:
     """Join batches of rows into one tensor, dense or CSR; `order` (N,) says which row each of them is."""
     if not batches:
@@ -39,4 +44,5 @@ def _rows_of_csr(batches: Sequence[Tensor], order: Tensor | None) -> Tensor:
         taken = torch.repeat_interleave(begins - (counts.cumsum(0) - counts), counts) + torch.arange(int(counts.sum()))
         columns, values = columns[taken], values[taken]
     ends = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    return torch.sparse_csr_tensor(ends, columns, values, (len(counts), batches[0].shape[1]))
+    shape = (len(counts), batches[0].shape[1])
+    return torch.sparse_csr_tensor(ends, columns, values, shape, check_invariants=False)

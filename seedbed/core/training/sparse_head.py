@@ -1,8 +1,9 @@
 """A linear head on sparse features, hashed n-grams say: hundreds of thousands of columns, nearly all of them 0.
 
 Newton's method whose steps come from conjugate gradients (Lin, Weng & Keerthi 2008, "Trust region Newton method
-for large-scale logistic regression", with a line search in place of the region). Each step of those takes two
-products with the features, for all outputs at once, in SciPy: single-threaded, so equal seeds give equal bits.
+for large-scale logistic regression"), with a line search in place of the region, and solved for the share of each
+row in the weights, of which there are far fewer than weights. A step of the gradients takes two products with the
+features, for all outputs at once, in SciPy: single-threaded, so equal seeds give equal bits.
 """
 
 from __future__ import annotations
@@ -30,18 +31,15 @@ _FEWEST_CHOOSING_ROWS = 2_000
 _FEW_ROWS = 1_000  # below, one held-out part says too little: five take turns
 _FOLDS = 5
 _TOLERANCE = 1e-2  # of the gradient at zero weights
+_BIAS = np.float32(16.0)  # square of a constant column: so large that the strength hardly holds the bias back
 _MOST_STEPS = 30
 _MOST_PRODUCTS = 60
 _STEP_SIZES = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)
 _MOST_VALUES = 100_000_000
-"""Of the features, the stored values that a fit uses at most (0.8 GB): 300,000 sentences, 70,000 texts of 100 words."""
+"""Of the features, the stored values that a fit uses at most: those of 300,000 sentences or 70,000 texts of 100 words,
+0.8 GB, and as much again for their transpose."""
 
 _Array = np.ndarray
-
-
-def apply_linear(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return features (N, F), dense or sparse CSR, @ weight (K, F) transposed + bias (K,)."""
-    return torch.addmm(bias, features, weight.T) if len(features) else features.new_zeros(0, len(weight))
 
 
 def fit_sparse_head(
@@ -69,7 +67,7 @@ def fit_sparse_head(
     problem = _Problem.of(inputs, goals, loss)
     found: _Solution | None = None
     for each in (100 * strength, 10 * strength):  # straight to a loose one takes five times as many products
-        found = problem.solve(each, found, tolerance=3 * _TOLERANCE)
+        found = problem.solve(each, found, slack=3.0)
     found = problem.solve(strength, found)
     weight, bias = problem.weights(found)
 
@@ -100,7 +98,7 @@ class _Solution:
     """Linear outputs Z (N, K) of the rows fitted, and how the rows add up to the weights.
 
     The best weights are a sum of rows, `mix` (N, K) of each (the representer theorem), and the bias is that of a
-    column of ones. So all that is solved for is a number for each row and output, and not for each column.
+    constant column. So all that is solved for is a number for each row and output, and not for each column.
     """
 
     mix: _Array
@@ -193,17 +191,17 @@ class _Problem:
 
     def weights(self, solution: _Solution) -> tuple[_Array, _Array]:
         """Return weights (F, K) and biases (K,)."""
-        return self.transposed @ solution.mix, self.base + solution.mix.sum(0)
+        return self.transposed @ solution.mix, self.base + _BIAS * solution.mix.sum(0)
 
     def alike(self, mix: _Array) -> _Array:
-        """Return the products of all rows, and a 1 for the bias, with a sum of them: (N, K)."""
-        return cast(_Array, self.inputs @ (self.transposed @ mix) + mix.sum(0))
+        """Return the products of all rows, with their constant column, and a sum of them: (N, K)."""
+        return cast(_Array, self.inputs @ (self.transposed @ mix) + _BIAS * mix.sum(0))
 
-    def solve(self, strength: float, start: _Solution | None = None, *, tolerance: float = _TOLERANCE) -> _Solution:
-        """Minimise summed loss + strength/2 · |weights|²."""
+    def solve(self, strength: float, start: _Solution | None = None, *, slack: float = 1.0) -> _Solution:
+        """Minimise summed loss + strength/2 · |weights|², `slack` times less exactly than usual."""
         found = start or _Solution(np.zeros_like(self.goals), np.broadcast_to(self.base, self.goals.shape))
         first = self.loss.slope(np.broadcast_to(self.base, self.goals.shape), self.goals)
-        enough = tolerance**2 * _dot(first, self.alike(first))
+        enough = (slack * _TOLERANCE) ** 2 * _dot(first, self.alike(first))
         for _ in range(_MOST_STEPS):
             slope = self.loss.slope(found.outputs, self.goals) + np.float32(strength) * found.mix
             step = self._step(found, slope, strength, enough)

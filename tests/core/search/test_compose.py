@@ -24,7 +24,6 @@ from seedbed.core.specs import (
     ("requires", "reason"),
     [
         (Requires(modules=("no_such_module",)), "needs no_such_module, not installed"),
-        (Requires(modalities=("text",)), "is for text, this is image"),
         (Requires(kinds=("regression",)), "is for regression, this is classification"),
         (Requires(min_examples=5000), "needs 5,000 training examples, there are 800"),
         (Requires(min_size=64), "needs images of 64 px, these have 32"),
@@ -40,14 +39,19 @@ def test_a_component_whose_requirement_does_not_hold_is_refused_with_the_reason(
     assert "regularizer.picky" not in {each.name for each in found.space.params}
 
 
-def test_what_is_for_other_data_is_refused(registry_with, offering):
+def test_what_is_for_other_data_is_passed_over_unless_it_is_asked_for(registry_with, offering):
     specs = (
         offer(ArchitectureSpec, "reader", modalities=("text",)),
         offer(AugmenterSpec, "synonyms", modalities=("text", "series")),
+        offer(RegularizerSpec, "picky", requires=Requires(modalities=("text",))),
     )
-    found = reasons(composed(registry_with(rogue=offering(*specs))))
-    assert found["architecture", "reader"] == "is for text, this is image"
-    assert found["augmenter", "synonyms"] == "is for text, series, this is image"
+    registry = registry_with(rogue=offering(*specs))
+    found = composed(registry)
+    assert not {"reader", "synonyms", "picky"} & {name for _, name in reasons(found)}
+    assert "reader" not in param(found, "architecture").domain.options
+    for fixed in ({"architecture": "reader"}, {"augmenter.synonyms": True}, {"regularizer.picky": True}):
+        with pytest.raises(UsageError, match=r"is for text(, series)?, this is image"):
+            composed(registry, fixed=fixed)
 
 
 def test_without_leaves_a_component_out_and_says_so():

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from core.training.helpers import FakeClock, fake_lookup, make_data, run_job, trial_job
+from safetensors.torch import load_file
+
+from seedbed.core.data.feeding.images import Images
+from seedbed.core.data.splitting.splits import save_splits
+from seedbed.core.search.candidate import Fidelity
+from seedbed.core.search.events import TrialFinished
+from seedbed.core.training.assemble import build_model
+from seedbed.core.training.context import PLAIN
+from seedbed.core.training.evaluate import predict_rows
+from seedbed.core.training.member import load_member
+from seedbed.core.training.predictions import load_predictions
+
+SAID = "After it was judged, its head was fitted anew, on the validation rows as well."
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Data whose validation rows may be trained on, all but the first three."""
+    found = make_data(tmp_path / "made", rows=90)
+    folds = np.full(len(found.splits.targets), -1, dtype=np.int8)
+    folds[found.splits.train] = 0
+    folds[found.splits.valid[3:]] = 1
+    save_splits(replace(found.splits, folds=folds), found.split_file)
+    return found
+
+
+def _probe(made, folder, **options):
+    job = trial_job(made, folder, policy="probe", weights="quarter", optimizer=None, schedule=None, batch_size=None)
+    finished = run_job(replace(job, **options.pop("job", {})), **options)[-1]
+    assert isinstance(finished, TrialFinished), finished
+    return finished
+
+
+def _agrees(made, folder):
+    """Whether the kept model says of the validation rows what was said of them when it was judged."""
+    member, found = load_member(folder), load_predictions(folder / "predictions.npz")
+    model = build_model(member.candidate, made.profile, member.view, fake_lookup())
+    model.load_state_dict(load_file(folder / "checkpoint.safetensors"))
+    images = Images(made.data, torch.device("cpu"))
+    again = predict_rows(model, images, torch.from_numpy(found.rows), member.view, PLAIN, made.profile).numpy()
+    return np.allclose(again, found.outputs, atol=1e-5)
+
+
+def test_a_probe_that_was_judged_learns_from_the_validation_rows_as_well(made, tmp_path):
+    finished = _probe(made, tmp_path / "0000")
+    assert finished.notes == (SAID,)
+    assert not _agrees(made, tmp_path / "0000")
+    found = load_predictions(tmp_path / "0000" / "predictions.npz")
+    assert np.array_equal(found.rows, made.splits.valid)
+    assert finished.score == float((found.outputs.argmax(1) == found.targets).mean())
+
+
+def test_a_validation_part_of_the_owners_is_never_learnt_from(made, tmp_path):
+    own = {"profile": replace(made.profile, has_own_valid=True)}
+    assert _probe(made, tmp_path / "0000", job=own).notes == ()
+    assert _agrees(made, tmp_path / "0000")
+
+
+def test_without_time_it_stays_as_it_was_judged(made, tmp_path):
+    clock = FakeClock(step=1.0)
+    job = {"fidelity": Fidelity(seconds=60.0), "grace": 10_000.0}
+    finished = _probe(made, tmp_path / "0000", job=job, clock=clock)
+    assert SAID not in finished.notes
+    assert _agrees(made, tmp_path / "0000")
