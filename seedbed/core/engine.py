@@ -18,7 +18,7 @@ from seedbed.core.data.splitting.split import Splits, load_splits, save_splits
 from seedbed.core.errors import Interrupted, NoCandidateSucceeded, UsageError
 from seedbed.core.intake import Intake
 from seedbed.core.protocols import Strategy
-from seedbed.core.results.bundle import save_bundle
+from seedbed.core.results.bundle import holds, save_bundle
 from seedbed.core.results.diagnose import diagnose
 from seedbed.core.results.ranking import Ranking, rank_run
 from seedbed.core.results.transfer import judge_transfer
@@ -232,7 +232,9 @@ class _Steps:
         before, left = self.history.bundle, self.budget.remaining(self.history, self.chronicle.now()).seconds
         if before is not None and len(before.trials) > 1 and left == 0 and self.history.evaluation is not None:
             return  # resumed when all was done: the ensemble and its test score stay
-        if before is None or before.trials != winner.trials or before.score != winner.score:
+        is_kept = before is not None and (before.trials, before.score) == (winner.trials, winner.score)
+        # A trial may have learnt from more rows since it was kept.
+        if not (is_kept and holds(self.folder.best, [self.folder.trial(trial) for trial in winner.trials])):
             self._save(dict(zip(winner.trials, winner.weights, strict=True)), ready, profile, winner.score)
 
     def _give_up(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import platform
 import shutil
 import sys
@@ -139,6 +140,16 @@ def read_bundle(folder: Path) -> Bundle:
     if outside or missing or not bundle.parts:
         raise DataError(f"{path} names weights that are not beside it: {', '.join(outside + missing) or 'none'}.")
     return bundle
+
+
+def holds(folder: Path, trials: Sequence[Path]) -> bool:
+    """Whether the weights in a bundle are those that these trials' folders hold now, in their order."""
+    try:
+        parts = read_bundle(folder).parts
+        pairs = [(folder / part.file, trial / CHECKPOINT) for part, trial in zip(parts, trials, strict=True)]
+        return all(filecmp.cmp(kept, own, shallow=False) for kept, own in pairs)
+    except (DataError, OSError, ValueError):
+        return False
 
 
 def bundle_folder(path: Path) -> Path:

@@ -32,6 +32,8 @@ PLAIN = Numerics("float32", "channels_last")
 """What models are judged and used with: the same numbers on the leaderboard as in `predict`."""
 
 LOOKS = 10
+LOOK_SHARE = 0.15
+"""Of a trial's time, what looks may take; where one takes long there are fewer of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,8 @@ class Context:
     look_seconds: float | None = None
     row_seconds: float = 0.0
     best_score: float | None = None
+    exact: np.ndarray | None = None
+    """What the kept checkpoint predicts of the validation part as `finish` would compute it, where that is known."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -135,6 +139,7 @@ class Context:
                 self.best_score = score
                 self._save_state(model)
                 self._save_predictions(predictions)
+                self.exact = predictions if numerics == PLAIN else None
         # The least so far: the first look also pays for memory and kernel selection.
         self.look_seconds = min(self.clock() - began, self.look_seconds or math.inf)
         self.emit(
@@ -160,9 +165,10 @@ class Context:
         PLAIN.lay_out_model(model)
         model.load_state_dict(load_file(self.folder / CHECKPOINT, device=str(self.device)))
         began = self.clock()
-        kept = self._predict(model, PLAIN)
+        kept = self._predict(model, PLAIN) if self.exact is None else self.exact
         score, loss = self._judge(kept)
-        self.row_seconds = (self.clock() - began) / len(self.valid_rows)
+        took = self.clock() - began if self.exact is None else self.look_seconds or 0.0
+        self.row_seconds = took / len(self.valid_rows)
         if _has_views(augmenters) and self._has_time_for_views():
             began = self.clock()
             averaged = self._predict(model, PLAIN, augmenters)
@@ -174,6 +180,13 @@ class Context:
         self._save_predictions(kept)
         self.member.save(self.folder)
         return score
+
+    def affordable_looks(self) -> int:
+        """Return how many looks the time allows over the whole of a training, as far as the last one tells."""
+        if self.deadline is None or self.look_seconds is None:
+            return self.looks
+        most = LOOK_SHARE * (self.deadline - self.started) / max(self.look_seconds, 1e-9)
+        return max(min(int(most), self.looks), 1)
 
     def finish_seconds(self, augmenters: Sequence[Augmenter]) -> float:
         """Estimate how long `finish` takes, and the scoring of the rows that come after the trial.

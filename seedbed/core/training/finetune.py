@@ -68,9 +68,9 @@ def scratch(context: Context) -> Result:
 def head_then_all(context: Context) -> Result:
     """Fit the head on frozen features (closed to optimal in seconds), then train everything from there."""
     model = _fresh_model(context, pretrained=True)
-    fit_probe(context, model, share=HEAD_SHARE)
+    numerics = fit_probe(context, model, share=HEAD_SHARE)
     # Against negative transfer: what training makes worse is not kept.
-    context.look(model, default(context.device), epoch=0.0, progress=0.0)
+    context.look(model, numerics, epoch=0.0, progress=0.0)
     return _train_all(context, model, _tune_options(context))
 
 
@@ -116,7 +116,7 @@ def _train_all(context: Context, model: Net, options: TuneOptions) -> Result:
         batch_size=batch_size,
         numerics=numerics,
         generator=context.generator,
-        looks=context.looks,
+        looks=context.affordable_looks(),
         before_step=Unfreezing(model, options.unfreeze_share) if options.unfreeze_share else _keep_all,
         clock=context.clock,
     )
@@ -143,6 +143,7 @@ def _follow(context: Context, parts: Assembled, lesson: Lesson, pace: Pace) -> R
             lr=look.lr,
             state=_averaged(parts),
         )
+        lesson.looks = context.affordable_looks()
         if score is not None:
             scores.append(context.job.profile.task.worth(score))
         if scores and not pace.is_over and any(each.is_done(scores) for each in parts.regularizers):

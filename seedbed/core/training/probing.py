@@ -33,8 +33,11 @@ class Fitting(Protocol):
         ...
 
 
-def fit_probe(context: Context, model: Net, *, share: float) -> None:
-    """Fit the head of a model on features of its backbone, in place, within `share` of the trial's time."""
+def fit_probe(context: Context, model: Net, *, share: float) -> Numerics:
+    """Fit the head of a model on features of its backbone, in place, within `share` of the trial's time.
+
+    Return the precision and memory format in which the backbone was the fastest.
+    """
     model.eval()
     numerics = _measure_forward(context, model)
     numerics.lay_out_model(model)
@@ -52,6 +55,7 @@ def fit_probe(context: Context, model: Net, *, share: float) -> None:
     with torch.no_grad():
         model.head.weight.copy_(head.weight)
         model.head.bias.copy_(head.bias)
+    return numerics
 
 
 def _learns(model: Net) -> bool:

@@ -11,7 +11,7 @@ from seedbed.core.data.preparing.prepare_again import InputForm
 from seedbed.core.data.profile import Profile
 from seedbed.core.data.view import View
 from seedbed.core.errors import DataError
-from seedbed.core.results.bundle import bundle_folder, read_bundle, save_bundle
+from seedbed.core.results.bundle import bundle_folder, holds, read_bundle, save_bundle
 from seedbed.core.task import Task
 from seedbed.core.training.member import Component, Member
 
@@ -69,6 +69,17 @@ def test_a_saved_bundle_reads_back_as_it_was(tmp_path, trial):
     assert (found.profile, found.form, found.score, found.source) == (PROFILE, FORM, 0.9, "photos/")
     assert {"python", "torch", "numpy"} <= set(found.versions)
     assert _contents(tmp_path / "best") == {3: "weights of 3", 7: "weights of 7"}
+
+
+def test_a_bundle_holds_its_trials_until_one_of_them_learns_more(tmp_path, trial):
+    folders = [trial(3), trial(7)]
+    _save(tmp_path / "best", *folders)
+    assert holds(tmp_path / "best", folders)
+    assert not holds(tmp_path / "best", folders[::-1])
+    assert not holds(tmp_path / "best", folders[:1])
+    assert not holds(tmp_path / "nowhere", folders)
+    (folders[1] / "checkpoint.safetensors").write_text("weights of 7 and more")
+    assert not holds(tmp_path / "best", folders)
 
 
 def test_each_component_is_named_once(tmp_path, trial):

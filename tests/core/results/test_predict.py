@@ -249,7 +249,7 @@ def test_weights_of_another_model_are_refused(made, trials, tmp_path):
     folder = _bundle(tmp_path / "bundle", made, trials)
     (weights,) = folder.glob("*.safetensors")
     weights.write_bytes((trials[1] / "checkpoint.safetensors").read_bytes())
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="does not fit its model"):
         Model(folder, fake_lookup(), "cpu")
 
 

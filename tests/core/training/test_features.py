@@ -73,7 +73,7 @@ def test_features_are_computed_once_and_read_from_disk_the_second_time(made, tmp
     (cached,) = stored(made)
     again, two = _probe(made, tmp_path / "2", counting)
     assert first - again == train
-    assert again == 2 * valid  # the look and the final judgement
+    assert again == valid  # the look, which is the final judgement as well
     values = np.empty((train, 72), dtype=np.float32)
     assert FeatureStore(folder=cached.parent).read(made.splits.train, values).all()
     assert one.score == two.score
@@ -99,7 +99,7 @@ def test_features_of_half_precision_never_serve_a_run_that_must_repeat_exactly(m
     hasty = Desk(counting, calibrations=AlwaysHalf())
     assert isinstance(run_job(_timed_probe(made, tmp_path / "timed"), desk=hasty)[-1], TrialFinished)
     rows, _ = _probe(made, tmp_path / "exact", counting)
-    assert rows == len(made.splits.train) + 2 * len(made.splits.valid)
+    assert rows == len(made.splits.train) + len(made.splits.valid)
 
 
 def test_exact_features_serve_a_run_that_would_be_content_with_less(made, tmp_path, counting):
@@ -107,7 +107,7 @@ def test_exact_features_serve_a_run_that_would_be_content_with_less(made, tmp_pa
     before, kept = Counting.seen, stored(made)
     hasty = Desk(counting, calibrations=AlwaysHalf())
     assert isinstance(run_job(_timed_probe(made, tmp_path / "timed"), desk=hasty)[-1], TrialFinished)
-    assert Counting.seen - before == 2 * len(made.splits.valid)
+    assert Counting.seen - before == len(made.splits.valid)
     assert stored(made) == kept
 
 
@@ -124,7 +124,7 @@ def test_a_damaged_cache_is_computed_anew(made, tmp_path, counting):
         cached.write_bytes(whole[:length])
         rows, finished = _probe(made, tmp_path / f"cut-{length}", counting)
         assert isinstance(finished, TrialFinished)
-        assert rows == len(made.splits.train) + 2 * len(made.splits.valid)
+        assert rows == len(made.splits.train) + len(made.splits.valid)
         assert stored(made) == {cached: whole}
 
 

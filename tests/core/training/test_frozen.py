@@ -85,7 +85,7 @@ def test_a_probe_finds_what_was_computed_outside_of_it(fresh, watched, tmp_path)
     kept = files(fresh)
     job = replace(trial_job(fresh, tmp_path / "0"), candidate=first_of(fresh, watched))
     assert isinstance(run_job(job, watched)[-1], TrialFinished)
-    assert Watched.seen == 600 + 2 * len(fresh.splits.valid)
+    assert Watched.seen == 600 + len(fresh.splits.valid)
     assert files(fresh) == kept
 
 

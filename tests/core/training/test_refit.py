@@ -65,7 +65,7 @@ def test_a_validation_part_of_the_owners_is_never_learnt_from(made, tmp_path):
 
 
 def test_without_time_it_stays_as_it_was_judged(made, tmp_path):
-    clock = FakeClock(step=1.0)
+    clock = FakeClock(step=2.0)
     job = {"fidelity": Fidelity(seconds=60.0), "grace": 10_000.0}
     finished = _probe(made, tmp_path / "0000", job=job, clock=clock)
     assert SAID not in finished.notes
