@@ -13,7 +13,7 @@ from torch import Tensor
 from seedbed.core.data.feeding.source import Inputs
 from seedbed.core.specs import ArchitectureSpec, Head
 from seedbed.core.training.assemble import Net
-from seedbed.core.training.context import Context
+from seedbed.core.training.context import PLAIN, Context
 from seedbed.core.training.evaluate import Stopped, forward_rows
 from seedbed.core.training.features import BATCH, FeatureStore, compute, identity_of, open_store
 from seedbed.core.training.head import fit_head
@@ -93,7 +93,9 @@ def _affordable_rows(context: Context, model: Net, numerics: Numerics, *, share:
     began = context.clock()
     _features_of(context, model, unknown[picked], numerics)
     row_seconds = (context.clock() - began) / int(picked.sum())
-    affordable = int(share * (context.deadline - context.clock()) / row_seconds) - len(context.valid_rows)
+    # They are judged in full precision, which may be that much slower.
+    judging = (1 if numerics == PLAIN else 3) * len(context.valid_rows)
+    affordable = int(share * (context.deadline - context.clock()) / row_seconds) - judging
     sure, rest = torch.cat([rows[known], unknown[picked]]), unknown[~picked]
     count = max(affordable, min(len(rows), 10 * context.job.profile.task.outputs) - len(sure), 0)
     if count >= len(rest):
