@@ -61,7 +61,7 @@ class Task:
     def asked(self) -> str:
         """What is asked, for the table."""
         sign = "≤" if self.is_error else "≥"
-        return "–" if self.target is None else f"{sign} {self.target:g}"
+        return "-" if self.target is None else f"{sign} {self.target:g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ def command_of(task: Task, seed: int, out: Path, passed_on: Sequence[str]) -> li
 
 
 def run(task: Task, seed: int, passed_on: Sequence[str], keep: Path | None) -> Figures:
-    """Fit once in a process of its own, with an empty cache; what it left is moved to `keep`, if that is given."""
+    """Fit once in a process of its own, with an empty cache; `keep` is where its folder and documents stay."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) if keep is None else keep / f"{task.name}-{seed}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,8 +162,8 @@ def figures(task: Task, seed: int, wall: float, document: Mapping[str, Any], pro
 
 
 def _exit_name(code: int) -> str:
-    known = {each.value: each.name.replace("_", " ").lower() for each in ExitCode}
-    return known.get(code, f"exit {code}")
+    known = [each.name.replace("_", " ").lower() for each in ExitCode if each == code]
+    return known[0] if known else f"exit {code}"
 
 
 HEADER = """| data | rows | classes | budget s | wall s | seeds | test score | median | won | asked | met |
@@ -184,14 +184,14 @@ def row(task: Task, runs: Sequence[Figures]) -> str:
     won = dict.fromkeys(each.won for each in runs if each.won)
     cells = (
         task.name,
-        f"{max(each.rows for each in runs):,}",
-        str(max(each.classes for each in runs) or "–"),
+        f"{rows:,}" if (rows := max(each.rows for each in runs)) else "-",
+        str(max(each.classes for each in runs) or "-"),
         f"{task.seconds:g}",
         ", ".join(f"{each.wall:.1f}" for each in runs),
         ", ".join(str(each.seed) for each in runs),
         ", ".join(shown),
-        f"{_number(statistics.median(scores))} {metric}" if scores else "–",
-        "; ".join(won) or "–",
+        f"{_number(statistics.median(scores))} {metric}" if scores else "-",
+        "; ".join(won) or "-",
         task.asked,
         "yes" if has_met(task, runs) else "**no**",
     )

@@ -2,12 +2,14 @@
 
     python benchmarks/few_images.py FOLDER --out few_images.md --plot few_images.svg
     python benchmarks/few_images.py FOLDER --counts 5 10 20 50 --seeds 0 1 2 --seconds 60
+    python benchmarks/few_images.py FOLDER --trials 1
 
 In the spirit of Pan & Yang (2010, "A survey on transfer learning", Section 2.3): what a source task brings where
 there is little of the target. FOLDER holds class folders, below train/ and test/ or not; then a fifth of each class
 is the test part, the same for all points. A seed draws its training images, of which the fewer are among the more;
 the engine has no others to validate with. Every point is a run of its own with one fine-tune policy and so many
-seconds for everything, in which it tries and averages what it will, as for any user; in all of them there is the
+seconds for everything, in which it tries and averages what it will, as for any user; with --trials N it is so many
+candidates instead, which equal seeds repeat exactly and a busy machine does not change. In all of them there is the
 linear baseline on pixels as well, and where it was kept in place of a net the table says so. The plot needs
 matplotlib: pip install 'seedbed[bench]'.
 """
@@ -50,6 +52,19 @@ class Pool:
 
     train: Mapping[str, tuple[Path, ...]]
     test: Mapping[str, tuple[Path, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What each run may spend: seconds for everything, or a number of candidates in full length, whatever it takes."""
+
+    seconds: float | None = None
+    trials: int | None = None
+
+    def __str__(self) -> str:
+        if self.trials is None:
+            return f"{self.seconds:g} s"
+        return "1 candidate" if self.trials == 1 else f"{self.trials} candidates"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +127,7 @@ def columns(train: Mapping[str, Sequence[Path]], test: Mapping[str, Sequence[Pat
     return {"image": list(image), "label": list(label), "part": list(parts)}
 
 
-def fit(pool: Pool, count: int, policy: str, seed: int, seconds: float, out: Path) -> Point:
+def fit(pool: Pool, count: int, policy: str, seed: int, budget: Budget, out: Path) -> Point:
     """Fit one point."""
     try:
         run = seedbed.fit(
@@ -122,7 +137,8 @@ def fit(pool: Pool, count: int, policy: str, seed: int, seconds: float, out: Pat
             part="part",
             modality="image",
             metric="accuracy",
-            time=seconds,
+            time=budget.seconds,
+            trials=budget.trials,
             fixed={"policy": policy},
             seed=seed,
             offline=True,
@@ -172,7 +188,7 @@ def _cell(points: Sequence[Point], count: int, policy: str) -> str:
     notes = [f"{min(found):.3f} to {max(found):.3f}"] if found else []
     notes += [f"{kept} of {len(runs)} the linear baseline"] if kept else []
     notes += [f"{len(runs) - len(found)} of {len(runs)} without a score"] if len(found) < len(runs) else []
-    mean = f"{statistics.fmean(found):.3f}" if found else "–"
+    mean = f"{statistics.fmean(found):.3f}" if found else "-"
     return f"{mean} ({', '.join(notes)})" if notes else mean
 
 
@@ -207,13 +223,13 @@ def _lines(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def points_of(
-    pool: Pool, counts: Sequence[int], seeds: Sequence[int], seconds: float, scratch: Path
+    pool: Pool, counts: Sequence[int], seeds: Sequence[int], budget: Budget, scratch: Path
 ) -> Iterator[Point]:
     """Yield all points, a seed at a time: an early look shows whole curves."""
     for seed in seeds:
         for count in counts:
             for policy in POLICIES:
-                found = fit(pool, count, policy, seed, seconds, scratch / "run")
+                found = fit(pool, count, policy, seed, budget, scratch / "run")
                 print(found, file=sys.stderr, flush=True)
                 yield found
 
@@ -224,21 +240,24 @@ def main() -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--counts", type=int, nargs="+", default=list(COUNTS), help="images a class (%(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--seconds", type=float, default=60.0, help="budget of each point (%(default)s)")
+    budgets = parser.add_mutually_exclusive_group()
+    budgets.add_argument("--seconds", type=float, default=60.0, help="for everything in a run (%(default)s)")
+    budgets.add_argument("--trials", type=int, metavar="N", help="candidates in a run, in place of a time")
     parser.add_argument("--out", type=Path, metavar="FILE.md")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="or .png")
     options = parser.parse_args()
     if options.plot is not None and find_spec("matplotlib") is None:  # told now, not when all is done
         parser.error("--plot needs matplotlib: pip install 'seedbed[bench]'")
+    budget = Budget(trials=options.trials) if options.trials else Budget(seconds=options.seconds)
     pool = pool_of(options.folder)
     draw(pool.train, max(options.counts), 0)  # as above
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["SEEDBED_HOME"] = str(Path(scratch) / "home")
-        points = list(points_of(pool, options.counts, options.seeds, options.seconds, Path(scratch)))
+        points = list(points_of(pool, options.counts, options.seeds, budget, Path(scratch)))
     tested = sum(map(len, pool.test.values()))
     facts = (
         f"Mean test accuracy (least to greatest) of {len(options.seeds)} draws, {len(pool.train)} classes, {tested:,} "
-        f"test images, {options.seconds:g} s for each run. {machine()}."
+        f"test images, {budget} for each run. {machine()}."
     )
     text = f"{facts}\n\n{table(points)}\n"
     print(text)

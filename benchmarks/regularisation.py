@@ -18,6 +18,7 @@ are not in the paper's order.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import statistics
 import sys
@@ -199,7 +200,9 @@ class Bench:
             offline=True,
         )
         found = scores_of(run.summary())
-        told = f"{arm.name}, {words(settings)}, seed {seed}: validation {_shown(found.valid)}, test {_shown(found.test)}"
+        told = (
+            f"{arm.name}, {words(settings)}, seed {seed}: validation {_shown(found.valid)}, test {_shown(found.test)}"
+        )
         print(f"{told}, {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
         return found
 
@@ -209,11 +212,9 @@ class Bench:
         return best_of(arm, found)
 
     def error(self, arm: Arm, settings: Mapping[str, Value], seed: int) -> float:
-        """Return the test error of an arm."""
-        found = self.scores(arm, settings, seed)
-        if found.test is None:
-            raise SystemExit(f"The arm {arm.name} is no better than a linear model of the pixels; give more --epochs.")
-        return 1.0 - found.test
+        """Return the test error of an arm, NaN where the net is worse than a linear model of the pixels."""
+        found = self.scores(arm, settings, seed).test
+        return math.nan if found is None else 1.0 - found
 
     def outcomes(self, seeds: Sequence[int]) -> Iterator[Outcome]:
         """Yield what each arm comes to."""
@@ -263,11 +264,15 @@ def table(outcomes: Sequence[Outcome], seeds: Sequence[int]) -> str:
     lines = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
     for each in outcomes:
         spread = max(each.errors) - min(each.errors)
-        numbers = [f"{error:.2%}" for error in (*each.errors, statistics.fmean(each.errors), spread)]
+        numbers = [_percent(error) for error in (*each.errors, statistics.fmean(each.errors), spread)]
         lines.append(f"| {each.arm} | {words(each.settings)} | {' | '.join(numbers)} |")
     order = " > ".join(each.arm for each in outcomes)
     held = [f"seed {seed}: {_yes(falls(column))}" for seed, column in zip(seeds, _by_seed(outcomes), strict=True)]
     return "\n".join([*lines, "", f"{order}? {', '.join(held)}, mean: {_yes(falls(means(outcomes)))}."])
+
+
+def _percent(error: float) -> str:
+    return "worse than linear" if math.isnan(error) else f"{error:.2%}"
 
 
 def _by_seed(outcomes: Sequence[Outcome]) -> Iterator[tuple[float, ...]]:

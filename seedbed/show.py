@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedbed.core.space import Choice, Domain, Int, domains
+from seedbed.core.specs import ArchitectureSpec, AugmenterSpec, MetricSpec, WeightsSpec
 from seedbed.core.task import written
 
 if TYPE_CHECKING:
@@ -286,11 +287,24 @@ def component(spec: Spec, owner: Owner) -> str:
         f"code      {spec.build}",
         f"aliases   {', '.join(spec.aliases) or 'none'}",
         f"requires  {'; '.join(wanted) or 'nothing'}",
+        *_more(spec),
     ]
     options = [(key, json.dumps(default), _domain(domain)) for key, (domain, default) in domains(spec.options).items()]
     if not options:
         return "\n".join([*lines, "options   none"])
     return "\n".join([*lines, "", table(("option", "default", "domain"), options)])
+
+
+def _more(spec: Spec) -> Iterator[str]:
+    """Show what only some kinds have."""
+    if isinstance(spec, ArchitectureSpec | AugmenterSpec):
+        yield f"data      {', '.join(spec.modalities)}"
+    if isinstance(spec, MetricSpec):
+        yield f"scores    {', '.join(spec.tasks)}; {'more' if spec.direction == 'max' else 'less'} is better"
+    if isinstance(spec, WeightsSpec):
+        yield f"weights   of {spec.architecture}, from the {spec.source}; licence: {spec.licence}"
+    if spec.on_request:
+        yield f"offered   on request alone: --use {spec.kind}:{spec.name}, or --set"
 
 
 def _listed(value: object) -> str:

@@ -36,6 +36,9 @@ def _profile(source: str, schema: Schema, profile: Profile) -> Iterator[str]:
     if schema.inputs and schema.target:
         yield from _fact("columns", f"{_first(schema.inputs, _COLUMNS_SHOWN)} -> {schema.target}")
     parts = f"{profile.train:,} to train on, {profile.valid:,} to validate, {profile.test:,} to test"
+    if profile.folds:
+        learnt = profile.train + profile.valid
+        parts = f"{learnt:,} to train on, judged over {profile.folds} folds, {profile.test:,} to test"
     yield from _fact("parts", parts)
     yield from _form(profile)
     if profile.class_counts:

@@ -27,7 +27,7 @@ from seedbed.core.data.repair import Checked, Policy, joined
 from seedbed.core.data.schema import Schema
 from seedbed.core.data.splitting.folds import judged_over
 from seedbed.core.data.splitting.split import Splits, split
-from seedbed.core.errors import DataError
+from seedbed.core.errors import DataError, UsageError
 from seedbed.core.protocols import Lookup
 from seedbed.core.settings import Settings
 from seedbed.core.specs import MetricSpec
@@ -218,9 +218,15 @@ class Intake:
 
     def _metric(self, kind: TaskKind) -> MetricSpec | None:
         """Return the metric the user asked for, else the usual one for the kind of task, None where there is none."""
-        if self.settings.metric is not None:
-            return cast(MetricSpec, self.lookup.get("metric", self.settings.metric))
         fitting = [spec for spec in cast(Sequence[MetricSpec], self.lookup.all("metric")) if kind in spec.tasks]
+        if self.settings.metric is not None:
+            asked = cast(MetricSpec, self.lookup.get("metric", self.settings.metric))
+            if kind not in asked.tasks:
+                raise UsageError(
+                    f"The metric {asked.name} is for {', '.join(asked.tasks)}, and this is {kind}; --metric takes "
+                    f"{', '.join(spec.name for spec in fitting)}."
+                )
+            return asked
         return next((spec for spec in fitting if spec.name == _METRICS[kind]), fitting[0] if fitting else None)
 
 

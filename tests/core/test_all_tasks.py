@@ -143,3 +143,15 @@ def test_class_report_and_confusion_are_stored_for_both_parts(tmp_path):
     assert scores["test"]["examples"] == 20
     assert np.sum(scores["test"]["confusion"]) == 20
     assert run.summary()["test"]["accuracy"] == scores["test"]["metrics"]["accuracy"]
+
+
+def test_a_metric_for_another_kind_of_task_is_refused_with_those_that_fit(tmp_path):
+    rows = [{"text": each["text"], "label": "good" if each["praise"] else "bad"} for each in reviews(20)]
+    with pytest.raises(UsageError, match=r"rmse is for regression, and this is classification; --metric takes .*f1"):
+        quick_fit(tmp_path / "run", write(tmp_path / "reviews.jsonl", rows), metric="rmse")
+
+
+def test_a_component_for_other_data_that_is_asked_for_is_refused(tmp_path):
+    rows = [{"text": each["text"], "label": "good" if each["praise"] else "bad"} for each in reviews(20)]
+    with pytest.raises(UsageError, match="--use augmenter:jitter: it is for series, this is text"):
+        quick_fit(tmp_path / "run", write(tmp_path / "reviews.jsonl", rows), use=["augmenter:jitter"])

@@ -59,8 +59,11 @@ def run_checks(
     seen = features(given) if finer else None
     # They see the targets as repaired: two spellings of a class would confuse a probe.
     closer = replace(given, targets=repaired(found, given.targets, usable, policy).targets, features=seen)
-    for spec in finer:
-        found += [_not_run(spec)] if seen is None else _run(spec, closer, lookup)
+    if seen is not None:
+        for spec in finer:
+            found += _run(spec, closer, lookup)
+    elif finer:
+        found.append(_not_run(finer))
     checked = repaired(found, given.targets, usable, policy, groups)
     return replace(checked, findings=by_severity(checked.findings))
 
@@ -82,11 +85,12 @@ def _fits(spec: CheckSpec, dataset: Dataset) -> bool:
     )
 
 
-def _not_run(spec: CheckSpec) -> Finding:
+def _not_run(left_out: Sequence[CheckSpec]) -> Finding:
+    names = " and ".join(spec.name for spec in left_out)
     return Finding(
-        check=spec.name,
+        check=left_out[0].name if len(left_out) == 1 else "intake",
         severity="info",
-        evidence="This check was left out: the features it needs cannot be had here, or not in the time there is.",
+        evidence=f"Left out: {names}, as the features for it cannot be had here, or not in the time there is.",
         remedy="`seedbed inspect` takes the time.",
     )
 

@@ -36,6 +36,8 @@ class Candidate:
     def label(self) -> str:
         """A few words for a table: architecture, policy and, where it says something, the optimizer."""
         parts = [str(self.values.get(key, "")) for key in ("architecture", "policy", "optimizer")]
+        if (model := self.values.get(f"architecture.{parts[0]}.model")) is not None:
+            parts[0] = f"{parts[0]}:{model}"
         return " · ".join(filter(None, parts))
 
 

@@ -80,6 +80,8 @@ def compose(
         offered[kind] = []
         for spec in lookup.all(kind):
             if (reason := _for_other_data(spec, profile)) is not None:
+                if spec.name in use[kind]:
+                    raise UsageError(f"--use {kind}:{spec.name}: it {reason}.")
                 foreign.append(ComponentRefused(kind=kind, name=spec.name, reason=reason))
             elif reason := wished(spec) or _unmet(spec, profile) or _no_weights(spec, can_load):
                 refusals.append(ComponentRefused(kind=kind, name=spec.name, reason=reason))

@@ -33,6 +33,7 @@ SHORTEST_SECONDS = 0.5
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 1.5
 _BASELINE_SHARE = 0.1
+_BASELINE_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +194,7 @@ class Study:
     def _baseline(self, left: Remaining) -> Proposal | None:
         for candidate in self.composition.baselines:
             if not self.history.tried(candidate.values):
-                seconds = None if left.seconds is None else _BASELINE_SHARE * left.seconds
+                seconds = None if left.seconds is None else _baseline_seconds(left.seconds)
                 return Proposal(candidate=candidate, fidelity=Fidelity(epochs=1, seconds=seconds), role="baseline")
         return None
 
@@ -229,6 +230,11 @@ class Study:
             if seconds is not None and self.now() - trial.started > seconds + 2 * self._grace(seconds):
                 self.backend.stop(trial.number)
                 self.record(TrialFailed(trial=trial.number, error="The trial ignored its time limit and was given up."))
+
+
+def _baseline_seconds(left: float) -> float:
+    """Return what a baseline may take at most: little, but where the budget is short enough to be there at all."""
+    return max(_BASELINE_SHARE * left, min(_BASELINE_SECONDS, left / 3))
 
 
 def _within(proposal: Proposal, left: Remaining) -> Proposal:

@@ -18,7 +18,7 @@ PROBE_SHARE = 0.25
 _EPOCHS: Mapping[tuple[Modality, bool], tuple[float, float, float]] = {
     ("image", True): (20.0, 70_000, 60.0),
     ("image", False): (8.0, 30_000, 30.0),
-    ("series", True): (20.0, 30_000, 300.0),
+    ("series", True): (20.0, 20_000, 150.0),
     ("series", False): (8.0, 30_000, 30.0),
     # Nets learn sentences by heart within a few passes.
     ("text", True): (3.0, 100_000, 12.0),

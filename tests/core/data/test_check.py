@@ -116,7 +116,14 @@ def test_a_check_without_the_features_it_asks_for_is_told_to_be_left_out(data) -
     checks.featured.add("sharp")
     (finding,) = run_checks(*data, checks).findings
     assert (finding.check, finding.severity) == ("sharp", "info")
-    assert "left out" in finding.evidence
+    assert finding.evidence.startswith("Left out: sharp")
+
+
+def test_several_checks_that_were_left_out_are_one_line(data) -> None:
+    checks = Checks(sharp=breaks, keen=breaks)
+    checks.featured |= {"sharp", "keen"}
+    (finding,) = run_checks(*data, checks).findings
+    assert finding.evidence.startswith("Left out: keen and sharp")
 
 
 def test_features_are_asked_for_once_and_given_to_those_who_want_them(data) -> None:

@@ -41,10 +41,11 @@ def test_baselines_come_first_and_do_not_count_as_trials(scene):
     assert found.backend.jobs[0].fidelity == Fidelity(epochs=1)
 
 
-def test_a_baseline_gets_a_tenth_of_the_time(scene):
-    found = scene(budget=Budget(seconds=100, reserve=10), baselines=(BASELINE,), strategy=Counting(count=0))
+@pytest.mark.parametrize(("seconds", "granted"), [(210, 20.0), (100, 10.0), (25, 5.0)])
+def test_a_baseline_gets_a_tenth_of_the_time_and_of_little_a_third_at_most(scene, seconds, granted):
+    found = scene(budget=Budget(seconds=seconds, reserve=10), baselines=(BASELINE,), strategy=Counting(count=0))
     found.run()
-    assert found.backend.jobs[0].fidelity == Fidelity(epochs=1, seconds=9.0)
+    assert found.backend.jobs[0].fidelity == Fidelity(epochs=1, seconds=granted)
 
 
 def test_a_baseline_that_an_earlier_session_finished_is_not_run_again(scene):
