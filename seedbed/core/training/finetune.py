@@ -26,14 +26,34 @@ from seedbed.core.training.probing import fit_probe
 from seedbed.core.training.train import Lesson, Phase, train
 from seedbed.core.training.unfreezing import Unfreezing
 
+_SCRATCH = TuneOptions(layer_decay=1.0, start_size=1.0, freeze_norm=False)
+"""Nothing has been learnt yet that could be kept: neither rates that fall with the depth nor statistics."""
+
 HEAD_SHARE = 0.2
 """Of a trial's time, what may go into the head before the whole net is trained."""
 
 
 def run_policy(context: Context) -> Result:
     """Train the context's candidate by its policy, once or over folds."""
-    train = _RUNNERS[context.job.candidate.component("policy")]
-    return over_folds(context, train) if context.job.profile.folds else train(context)
+    policy = context.job.candidate.component("policy")
+    train = _RUNNERS[policy]
+    if not context.job.profile.folds:
+        return train(context)
+    if POLICIES[policy].trains:
+        _warm_up(context)
+    return over_folds(context, train)
+
+
+def _warm_up(context: Context) -> None:
+    """Import, build and measure once, before the time is shared out: the first fold would have little left of it."""
+    options = _tune_options(context)
+    policy = context.job.candidate.component("policy")
+    model = _fresh_model(context, pretrained=POLICIES[policy].pretrained)
+    _measure_training(context, model, _batch_size(context), _phases(context, options))
+
+
+def _batch_size(context: Context) -> int:
+    return min(int(context.job.candidate.values["batch_size"]), max(len(context.train_rows) // 2, 2))
 
 
 def probe(context: Context) -> Result:
@@ -62,7 +82,7 @@ def _probe(context: Context) -> float:
 
 def scratch(context: Context) -> Result:
     """Train everything from random weights."""
-    return _train_all(context, _fresh_model(context, pretrained=False), TuneOptions(layer_decay=1.0, start_size=1.0))
+    return _train_all(context, _fresh_model(context, pretrained=False), _SCRATCH)
 
 
 def head_then_all(context: Context) -> Result:
@@ -89,6 +109,8 @@ _RUNNERS: dict[str, Callable[[Context], Result]] = {
 
 def _tune_options(context: Context) -> TuneOptions:
     name = context.job.candidate.component("policy")
+    if not POLICIES[name].pretrained:
+        return _SCRATCH
     options: TuneOptions = options_from(POLICIES[name].options, f"policy.{name}", context.job.candidate.values)
     return options
 
@@ -104,7 +126,7 @@ def _train_all(context: Context, model: Net, options: TuneOptions) -> Result:
     candidate, profile = context.job.candidate, context.job.profile
     model.norm_is_frozen = options.freeze_norm
     parts = assemble(model, candidate, profile, context.view, context.lookup, layer_decay=options.layer_decay)
-    batch_size = min(int(candidate.values["batch_size"]), max(len(context.train_rows) // 2, 2))
+    batch_size = _batch_size(context)
     phases = _phases(context, options)
     numerics = _measure_training(context, model, batch_size, phases)
     numerics.lay_out_model(model)

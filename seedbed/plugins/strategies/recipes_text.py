@@ -21,8 +21,9 @@ def text_recipes(space: Space, profile: Profile, history: History) -> Iterator[d
     """
     yield {"architecture": "hashed_ngrams", "policy": "probe"}
     names = with_weights(space, ("minilm_l6",), history)
-    for name in names:
-        yield {"architecture": name, "policy": "probe"}
+    if len(names) > 1:  # of a single one the fine-tuning begins with the probe, and keeps it if it cannot do better
+        for name in names:
+            yield {"architecture": name, "policy": "probe"}
     for name in by_probe(names, profile, history)[:1]:
         yield {
             "architecture": name,
@@ -35,7 +36,7 @@ def text_recipes(space: Space, profile: Profile, history: History) -> Iterator[d
             "regularizer.dropout": True,
         }
     if profile.train >= _ENOUGH_FOR_NETS:
-        for name in ("text_cnn", "lstm"):
+        for name in ("lstm", "text_cnn"):
             yield {
                 "architecture": name,
                 "policy": "scratch",
