@@ -87,4 +87,4 @@ def _is_affordable(ensemble: Ensemble, history: History, profile: Profile, secon
         return True
     results = [history.trials[trial].result for trial in ensemble.trials]
     cost = sum((each.row_seconds if each is not None else 0.0) * profile.test for each in results)
-    return 1.5 * cost + 0.5 * len(results) < seconds_left
+    return 1.2 * cost + 0.5 * len(results) < seconds_left

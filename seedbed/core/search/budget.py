@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from seedbed.core.errors import UsageError
 from seedbed.core.search.history import History, Remaining
 
+_TO_SPARE = 1.3
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
@@ -30,8 +32,9 @@ class Budget:
 
     def remaining(self, history: History, now: float) -> Remaining:
         """Return what trials may still spend; `now` is seconds since the run began, as is an event's `at`."""
+        kept = self.reserve + scoring_seconds(history)
         return Remaining(
-            seconds=None if self.seconds is None else max(self.seconds - self.reserve - now, 0.0),
+            seconds=None if self.seconds is None else max(self.seconds - kept - now, 0.0),
             trials=None if self.trials is None else max(self.trials - count_trials(history), 0),
         )
 
@@ -39,6 +42,13 @@ class Budget:
         """Whether no further trial may begin."""
         left = self.remaining(history, now)
         return left.seconds == 0 or left.trials == 0
+
+
+def scoring_seconds(history: History) -> float:
+    """Estimate what it takes to score the two slowest models so far on the test part: they may be kept together."""
+    rows = history.profile.test if history.profile else 0
+    costs = sorted(trial.result.row_seconds for trial in history if trial.result and trial.role == "candidate")
+    return _TO_SPARE * rows * sum(costs[-2:])
 
 
 def count_trials(history: History) -> int:

@@ -188,15 +188,17 @@ class Context:
         most = LOOK_SHARE * (self.deadline - self.started) / max(self.look_seconds, 1e-9)
         return max(min(int(most), self.looks), 1)
 
-    def finish_seconds(self, augmenters: Sequence[Augmenter]) -> float:
+    def finish_seconds(self, augmenters: Sequence[Augmenter], numerics: Numerics) -> float:
         """Estimate how long `finish` takes, and the scoring of the rows that come after the trial.
 
-        Full precision takes up to twice as long as a look, and the views double that. The estimate may be
-        off where others use the machine, so it never claims more than two fifths of the trial.
+        Full precision takes up to three times as long as a look in a lower one, and views double that. What
+        comes after is paid for by whoever ends the run, with some to spare. The estimate may be off where
+        others use the machine, so it never claims more than two fifths of the trial.
         """
         views = 2.0 if _has_views(augmenters) else 0.0
-        after = max(views, 1.0) * self.job.rows_after / max(len(self.valid_rows), 1)
-        estimate = (self.look_seconds or 0.0) * 2.0 * (1.0 + views + after) + 0.2
+        after = 1.3 * max(views, 1.0) * self.job.rows_after / max(len(self.valid_rows), 1)
+        slower = 1.2 if numerics == PLAIN else 3.0
+        estimate = (self.look_seconds or 0.0) * slower * (1.0 + views + after) + 0.2
         return estimate if self.deadline is None else min(estimate, 0.4 * (self.deadline - self.started))
 
     def _predict(self, model: Net, numerics: Numerics, augmenters: Sequence[Augmenter] = ()) -> np.ndarray:

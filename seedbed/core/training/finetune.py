@@ -151,7 +151,7 @@ def _follow(context: Context, parts: Assembled, lesson: Lesson, pace: Pace) -> R
 
     def reserve() -> float:
         looks = (1.0 - pace.progress) * lesson.looks
-        return looks * (context.look_seconds or 0.0) + context.finish_seconds(views)
+        return looks * (context.look_seconds or 0.0) + context.finish_seconds(views, lesson.numerics)
 
     epoch, scores = 0.0, list[float]()
     for look in train(parts, lesson, pace, reserve=reserve, should_stop=context.should_stop):

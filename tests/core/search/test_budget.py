@@ -1,12 +1,15 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seedbed.core.errors import UsageError
-from seedbed.core.search.budget import Budget, count_trials, reserve_for
+from seedbed.core.search.budget import Budget, count_trials, reserve_for, scoring_seconds
 from seedbed.core.search.candidate import Candidate, Fidelity
-from seedbed.core.search.events import TrialFailed, TrialFinished, TrialStarted, TrialStopped
+from seedbed.core.search.events import DataDescribed, TrialFailed, TrialFinished, TrialStarted, TrialStopped
 from seedbed.core.search.history import History, Remaining
+from seedbed.registry.conformance.samples import profile_of
 
 
 def started(trial, name, role="candidate"):
@@ -81,3 +84,13 @@ def test_a_reserve_is_a_share_of_the_time_and_the_test_part():
 def test_a_budget_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(UsageError):
         Budget(**wrong)
+
+
+def test_time_is_kept_to_score_the_two_slowest_models_on_the_test_part():
+    history = History([DataDescribed(profile=replace(profile_of(), test=1000))])
+    assert scoring_seconds(history) == 0
+    for number, row_seconds in enumerate((0.004, 0.001, 0.002)):
+        history.apply(TrialStarted(trial=number, candidate=Candidate({"n": number}), fidelity=Fidelity(epochs=1)))
+        history.apply(TrialFinished(trial=number, score=0.5, seconds=1.0, epochs=1.0, steps=1, row_seconds=row_seconds))
+    assert scoring_seconds(history) == pytest.approx(1.3 * 6.0)
+    assert Budget(seconds=60, reserve=2).remaining(history, 10.0).seconds == pytest.approx(60 - 2 - 7.8 - 10)
