@@ -170,10 +170,9 @@ class _Steps:
         def on_result(number: int) -> None:
             nonlocal kept
             trial = self.history.trials[number]
-            if (worth := profile.task.worth(trial.score)) > kept or trial.result is not None:
-                for finding in diagnose(trial, self.lookup) if trial.result is not None else ():
-                    self.chronicle.record(FindingMade(finding=finding, trial=number))
-            if worth > kept:
+            for finding in diagnose(trial, self.lookup) if trial.result is not None else ():
+                self.chronicle.record(FindingMade(finding=finding, trial=number))
+            if (worth := profile.task.worth(trial.score)) > kept:
                 self._save({number: 1.0}, ready, profile, trial.score)
                 kept = worth
 

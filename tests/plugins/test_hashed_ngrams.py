@@ -8,7 +8,8 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from seedbed.core.training.sparse_head import apply_linear, fit_sparse_head
+from seedbed.core.training.sparse import apply_linear
+from seedbed.core.training.sparse_head import fit_sparse_head
 from seedbed.plugins.architectures.text import BagOfWordsOptions, NgramsOptions
 from seedbed.plugins.architectures.text import hashed_ngrams as module
 from seedbed.plugins.architectures.text.hashed_ngrams import bag_of_words, hashed_ngrams

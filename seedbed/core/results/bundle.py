@@ -143,11 +143,12 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def holds(folder: Path, trials: Sequence[Path]) -> bool:
-    """Whether the weights in a bundle are those that these trials' folders hold now, in their order."""
+    """Whether a bundle holds what these trials' folders hold now, in their order: weights, input forms and views."""
     try:
         parts = read_bundle(folder).parts
         pairs = [(folder / part.file, trial / CHECKPOINT) for part, trial in zip(parts, trials, strict=True)]
-        return all(filecmp.cmp(kept, own, shallow=False) for kept, own in pairs)
+        is_same = all(part.member == load_member(trial) for part, trial in zip(parts, trials, strict=True))
+        return is_same and all(filecmp.cmp(kept, own, shallow=False) for kept, own in pairs)
     except (DataError, OSError, ValueError):
         return False
 

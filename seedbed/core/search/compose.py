@@ -87,7 +87,7 @@ def compose(
                 refusals.append(ComponentRefused(kind=kind, name=spec.name, reason=reason))
             else:
                 offered[kind].append(spec)
-    refusals += _drop_unable(offered, fixed.get("policy"))
+    refusals += _drop_unable(offered, fixed.get("policy"), fixed.get("weights"))
     if not offered["architecture"]:
         named = use["architecture"] | requested("architecture", fixed)
         raise UsageError(f"No architecture is left to try ({_reasons([*refusals, *foreign], named)}).")
@@ -161,15 +161,18 @@ def _wishes(
     return wished
 
 
-def _drop_unable(offered: dict[str, list[Spec]], policy: Value | None) -> list[ComponentRefused]:
-    """Take away the architectures that cannot be trained at all, or not by the policy that the user pinned."""
+def _drop_unable(offered: dict[str, list[Spec]], policy: Value | None, weights: Value | None) -> list[ComponentRefused]:
+    """Take away the architectures that cannot be trained at all, or not as the user pinned: policy, weights."""
     if policy is not None and policy not in POLICIES:
         raise UnknownName("policy", str(policy), POLICIES)
     able: list[Spec] = []
     unable: list[ComponentRefused] = []
     for spec in cast(list[ArchitectureSpec], offered["architecture"]):
         policies = _policies(spec, offered["weights"])
-        if policies and policy in (None, *policies):
+        if weights is not None and weights not in _usable(spec, offered["weights"]):
+            reason = f"has no weights={weights} here"
+            unable.append(ComponentRefused(kind="architecture", name=spec.name, reason=reason))
+        elif policies and policy in (None, *policies):
             able.append(spec)
         else:
             reason = f"cannot be trained by policy={policy} here" if policies else "its weights cannot be had here"
@@ -283,7 +286,7 @@ def _entries(specs: Iterable[Spec]) -> list[tuple[str, type]]:
 
 def _baselines(composition: Composition, lookup: Lookup, profile: Profile) -> Iterator[Candidate]:
     for spec in cast(Sequence[ArchitectureSpec], lookup.all("architecture")):
-        if spec.is_baseline and profile.task.modality in spec.modalities:
+        if spec.is_baseline and _for_other_data(spec, profile) is None and _unmet(spec, profile) is None:
             values: dict[str, Value] = {"architecture": spec.name, "policy": "probe"}
             values |= {"head": spec.head} if spec.head == "ridge" else {}
             values |= {param.name: param.default for param in children(f"architecture.{spec.name}", spec.options, ())}

@@ -69,6 +69,7 @@ def pin(
                 if (each.kind, each.name) == (slot, wanted):
                     raise UsageError(f"{name} cannot be set here: {slot}:{wanted} {each.reason}.")
             raise UnknownName("parameter", name, names, hint="`--set` takes names of the search space.")
+    fixed = {**_switched_on(fixed, offered), **fixed}
     pinned = []
     for param in space.params:
         if param.name in fixed:
@@ -93,6 +94,12 @@ def _fitting(param: Param, value: Value, refusals: Sequence[ComponentRefused]) -
         wanted = type(param.default).__name__
         raise UsageError(f"{param.name}={value!r} is no {wanted}; give one like {param.default!r}.")
     return value
+
+
+def _switched_on(fixed: Values, offered: Mapping[str, Sequence[Spec]]) -> dict[str, Value]:
+    """Return the switches of components of which an option is set: who sets one wants it to count."""
+    switches = {f"{kind}.{spec.name}" for kind, specs in offered.items() if kind not in _ONE for spec in specs}
+    return {switch: True for switch in switches if any(name.startswith(f"{switch}.") for name in fixed)}
 
 
 def _set_constants(fixed: Values, offered: Mapping[str, Sequence[Spec]]) -> list[Param]:

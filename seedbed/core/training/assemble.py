@@ -161,11 +161,13 @@ def assemble(
     lookup: Lookup,
     *,
     layer_decay: float = 1.0,
+    is_gradual: bool = False,
 ) -> Assembled:
     """Put the live parts of a candidate's training around its model.
 
     Args:
         layer_decay: factor on the learning rate for each layer further from the head (1: none).
+        is_gradual: whether layers are set free one after another; each then has groups of its own.
     """
     regularizers = [
         lookup.load(spec)(options, profile) for spec, options in _switched_on("regularizer", candidate, lookup)
@@ -176,7 +178,7 @@ def assemble(
         regularizer.on_model(model)
         loss = regularizer.on_loss(loss)
     spec, options = _component("optimizer", candidate, lookup)
-    optimizer = lookup.load(spec)(param_groups(model, layer_decay), options)
+    optimizer = lookup.load(spec)(param_groups(model, layer_decay, is_gradual=is_gradual), options)
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"] * group.get("lr_scale", 1.0)
     schedule_spec, schedule_options = _component("schedule", candidate, lookup)
@@ -191,7 +193,7 @@ def assemble(
     )
 
 
-def param_groups(model: Net, layer_decay: float) -> ParamGroups:
+def param_groups(model: Net, layer_decay: float, *, is_gradual: bool = False) -> ParamGroups:
     """Sort the trainable parameters by depth, and by whether weight decay applies.
 
     Norms and biases (fewer than two dimensions) are never decayed. With `layer_decay` below 1 the
@@ -208,7 +210,8 @@ def param_groups(model: Net, layer_decay: float) -> ParamGroups:
             if members:
                 group: dict[str, Any] = {"params": members, "lr_scale": scale}
                 groups.append(group if decayed else group | {"weight_decay": 0.0})
-    return groups if layer_decay != 1.0 else _merge(groups)
+    # Fused kernels ask that of a group either all parameters have been stepped before, or none.
+    return groups if layer_decay != 1.0 or is_gradual else _merge(groups)
 
 
 def _merge(groups: ParamGroups) -> ParamGroups:

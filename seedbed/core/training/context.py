@@ -232,7 +232,7 @@ class Context:
         if self.best_score is None:
             return True
         sign = 1.0 if self.metric_spec.direction == "max" else -1.0
-        is_share = self.splits.kind != "regression" and 0 <= score <= 1
+        is_share = sign > 0 and self.splits.kind != "regression" and 0 <= score <= 1
         slack = math.sqrt(max(score * (1 - score), 0.0) / len(self.splits.valid)) if is_share else 0.0
         return sign * (score - self.best_score) >= (-slack if is_last else 0.0)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
+from seedbed.core.errors import OutOfTime
 from seedbed.core.search.events import TrialPlanned
 from seedbed.core.search.policies import POLICIES, TuneOptions
 from seedbed.core.space import options_from
@@ -19,12 +21,15 @@ from seedbed.core.training.assemble import (
     load_pretrained,
 )
 from seedbed.core.training.context import Context, Result
+from seedbed.core.training.evaluate import Stopped
 from seedbed.core.training.folds import on_all_rows, over_folds
 from seedbed.core.training.numerics import Numerics, calibrate, default
 from seedbed.core.training.pace import Pace
 from seedbed.core.training.probing import fit_probe
 from seedbed.core.training.train import Lesson, Phase, train
 from seedbed.core.training.unfreezing import Unfreezing
+
+log = logging.getLogger(__name__)
 
 _SCRATCH = TuneOptions(layer_decay=1.0, start_size=1.0, freeze_norm=False)
 """Nothing has been learnt yet that could be kept: neither rates that fall with the depth nor statistics."""
@@ -39,7 +44,7 @@ def run_policy(context: Context) -> Result:
     train = _RUNNERS[policy]
     if not context.job.profile.folds:
         return train(context)
-    if POLICIES[policy].trains:
+    if POLICIES[policy].trains and context.deadline is not None:
         _warm_up(context)
     return over_folds(context, train)
 
@@ -60,15 +65,31 @@ def probe(context: Context) -> Result:
     """Fit a linear head on the features of a frozen backbone; once it is judged, on the validation part as well."""
     began = context.clock()
     score = _probe(context)
-    if _may_learn_more(context, 1.5 * (context.clock() - began)):
-        _probe(on_all_rows(context))
-        context.notes.append("After it was judged, its head was fitted anew, on the validation rows as well.")
+    if _may_learn_more(context, 2.0 * (context.clock() - began)):
+        _learn_more(context)
     return Result(score=score, epochs=1.0, steps=0)
+
+
+def _learn_more(context: Context) -> None:
+    """Fit a probe on all rows, in place of the one that was judged; whatever comes between, that one stays."""
+    more = on_all_rows(context)
+    try:
+        model = _fresh_model(more, pretrained=True)
+        fit_probe(more, model, share=1.0)
+    except (Stopped, OutOfTime):
+        return
+    except Exception:  # a candidate's code is a plugin's border, and there is a result already
+        log.warning("The head could not be fitted on all rows; it stays as it was judged.", exc_info=True)
+        return
+    if not more.notes:  # with fewer rows than before it would be no gain
+        more.look(model, default(context.device), epoch=1.0, progress=1.0)
+        context.notes.append("After it was judged, its head was fitted anew, on the validation rows as well.")
 
 
 def _may_learn_more(context: Context, seconds: float) -> bool:
     """Whether the rows it was judged by may be learnt from, and there is time; not where time was short before."""
-    if not len(context.valid_rows) or context.job.profile.has_own_valid or context.notes:
+    is_part = context.keeps_last  # of folds, after which all rows are learnt from anyway
+    if is_part or not len(context.valid_rows) or context.job.profile.has_own_valid or context.notes:
         return False
     return len(on_all_rows(context).train_rows) > len(context.train_rows) and context.has_time_for(seconds)
 
@@ -116,6 +137,8 @@ def _tune_options(context: Context) -> TuneOptions:
 
 
 def _fresh_model(context: Context, *, pretrained: bool) -> Net:
+    # Of a trial every model begins alike: features that one has stored are read for another.
+    torch.manual_seed(context.job.seed)
     model = build_model(context.job.candidate, context.job.profile, context.view, context.lookup)
     if pretrained:
         load_pretrained(model, context.job.candidate, context.lookup)
@@ -125,7 +148,15 @@ def _fresh_model(context: Context, *, pretrained: bool) -> Net:
 def _train_all(context: Context, model: Net, options: TuneOptions) -> Result:
     candidate, profile = context.job.candidate, context.job.profile
     model.norm_is_frozen = options.freeze_norm
-    parts = assemble(model, candidate, profile, context.view, context.lookup, layer_decay=options.layer_decay)
+    parts = assemble(
+        model,
+        candidate,
+        profile,
+        context.view,
+        context.lookup,
+        layer_decay=options.layer_decay,
+        is_gradual=options.unfreeze_share > 0,
+    )
     batch_size = _batch_size(context)
     phases = _phases(context, options)
     numerics = _measure_training(context, model, batch_size, phases)
@@ -170,6 +201,8 @@ def _follow(context: Context, parts: Assembled, lesson: Lesson, pace: Pace) -> R
             scores.append(context.job.profile.task.worth(score))
         if scores and not pace.is_over and any(each.is_done(scores) for each in parts.regularizers):
             context.notes.append(f"Training ended after {epoch:.1f} epochs: its score had stopped rising.")
+            if context.keeps_last:  # and this, it turns out, was the last
+                context.look(parts.model, lesson.numerics, epoch=epoch, progress=1.0, state=_averaged(parts))
             break
     score = context.finish(parts.model, views)
     return Result(score=score, epochs=epoch, steps=pace.steps, pace=tuple(pace.taken))

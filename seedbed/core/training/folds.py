@@ -26,6 +26,8 @@ def over_folds(context: Context, train: Callable[[Context], Result]) -> Result:
     folds = context.splits.folds[pool].astype(np.int64)
     pool, folds = pool[folds >= 0], folds[folds >= 0] % context.job.profile.folds
     numbers, folds = np.unique(folds, return_inverse=True)
+    if len(numbers) < 2:  # whole groups, all of them in one: nothing would be left to train on
+        return train(context)
     parts = [
         _run_fold(context, train, number, pool[folds != number], pool[folds == number], left=len(numbers) - number)
         for number in range(len(numbers))
@@ -39,6 +41,7 @@ def over_folds(context: Context, train: Callable[[Context], Result]) -> Result:
     last = on_all_rows(context, pool)
     fidelity = replace(context.job.fidelity, epochs=fmean(each.result.epochs for each in parts))
     result = train(replace(last, job=replace(context.job, fidelity=fidelity)))
+    context.notes += [note for note in last.notes if note not in context.notes]
     context.best_score = float(context.metric(predictions.targets, predictions.outputs))
     return replace(result, score=context.best_score)
 

@@ -92,7 +92,7 @@ def _affordable_rows(context: Context, model: Net, numerics: Numerics, *, share:
     picked[torch.linspace(0, len(unknown) - 1, min(BATCH, len(unknown))).long()] = True
     began = context.clock()
     _features_of(context, model, unknown[picked], numerics)
-    row_seconds = (context.clock() - began) / int(picked.sum())
+    row_seconds = max(context.clock() - began, 1e-9) / int(picked.sum())
     # They are judged in full precision, which may be that much slower.
     judging = (1 if numerics == PLAIN else 3) * len(context.valid_rows)
     affordable = int(share * (context.deadline - context.clock()) / row_seconds) - judging
@@ -181,6 +181,8 @@ def _spec(context: Context) -> ArchitectureSpec:
 
 def _identity(context: Context) -> str:
     identity = identity_of(context.job.candidate, context.member.components, context.job.seed)
+    if context.job.profile.task.modality == "text":  # nets cut texts by how long they are
+        identity += repr((context.job.profile.lengths, context.job.profile.vocabulary))
     # Ids mean nothing without their vocabulary, after which their folder is named.
     return identity + Path(context.job.tokens).name if context.view.encoding == "tokens" else identity
 

@@ -8,6 +8,7 @@ features, for all outputs at once, in SciPy: single-threaded, so equal seeds giv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from seedbed.core.task import TaskKind
 from seedbed.core.training.head import LinearHead
+from seedbed.core.training.log_ratios import column_weights, weighted
 
 # Of the sum over rows, from stiff to loose: 1/C in scikit-learn's words. That of a sum keeps its meaning from a part
 # of the rows to all of them.
@@ -47,9 +49,9 @@ def fit_sparse_head(
 ) -> LinearHead:
     """Fit the linear head of least loss, with the L2 strength that does best on rows held out.
 
-    Logistic regression, multinomial for classes and one for each label, or ridge regression. The strength is
-    chosen by the loss itself, so that probabilities come out calibrated. Of more rows than fit into memory a
-    random sample is used.
+    Logistic regression, multinomial for classes and one for each label, or ridge regression. The strength, and
+    whether columns are weighted by how differently the classes use them (`log_ratios`), is chosen by the loss
+    itself, so that probabilities come out calibrated. Of more rows than fit into memory a random sample is used.
 
     Args:
         features: float32 (N, F), sparse CSR, on the CPU; rows of about length 1.
@@ -63,13 +65,19 @@ def fit_sparse_head(
     goals = loss.goals(wanted)
 
     order = torch.randperm(inputs.shape[0], generator=generator).numpy()
-    strength = _choose(inputs, goals, loss, order[: _choosing_rows(inputs, goals)])
-    problem = _Problem.of(inputs, goals, loss)
+    order = order[: _choosing_rows(inputs, goals)]
+    ways = (False, True) if kind != "regression" else (False,)
+    chosen = [_choose(inputs, goals, loss, order, by_ratios=way) for way in ways]
+    best = min(range(len(ways)), key=lambda way: chosen[way][1])
+    strength = chosen[best][0]
+    scale = column_weights(inputs, goals) if ways[best] else np.ones(inputs.shape[1], dtype=np.float32)
+    problem = _Problem.of(weighted(inputs, scale) if ways[best] else inputs, goals, loss)
     found: _Solution | None = None
     for each in (100 * strength, 10 * strength):  # straight to a loose one takes five times as many products
         found = problem.solve(each, found, slack=3.0)
     found = problem.solve(strength, found)
     weight, bias = problem.weights(found)
+    weight = weight * scale[:, None]
 
     everything = torch.zeros(outputs, features.shape[1])
     everything[:, torch.from_numpy(columns)] = torch.from_numpy(np.ascontiguousarray(loss.to_logits(weight).T))
@@ -137,18 +145,19 @@ def _choosing_rows(inputs: Any, goals: _Array) -> int:  # noqa: ANN401 - SciPy's
     return min(max(affordable, _FEWEST_CHOOSING_ROWS), _CHOOSING_ROWS)
 
 
-def _choose(inputs: Any, goals: _Array, loss: _Loss, order: _Array) -> float:  # noqa: ANN401
-    """Return the strength, summed over rows, that has the least loss on held-out rows."""
+def _choose(inputs: Any, goals: _Array, loss: _Loss, order: _Array, *, by_ratios: bool) -> tuple[float, float]:  # noqa: ANN401
+    """Return the strength, summed over rows, that has the least loss on held-out rows, and that loss."""
     if len(order) < _FOLDS:
-        return _USUAL_STRENGTH
+        return _USUAL_STRENGTH, math.inf
     held = np.array_split(order, _FOLDS)[: _FOLDS if len(order) < _FEW_ROWS else 1]
-    parts = [_Part.of(inputs, goals, loss, np.setdiff1d(order, each), each) for each in held]
+    parts = [_Part.of(inputs, goals, loss, np.setdiff1d(order, each), each, by_ratios=by_ratios) for each in held]
     losses: dict[float, float] = {}
     for strength in _STRENGTHS:  # each fit starts from the last, stiffer one
         losses[strength] = sum(part.fit(strength) for part in parts)
         if losses[strength] > 1.02 * min(losses.values()):
             break  # the curve has turned; looser fits only get worse
-    return min(losses, key=lambda each: losses[each])
+    best = min(losses, key=lambda each: losses[each])
+    return best, losses[best]
 
 
 @dataclass(slots=True)
@@ -161,10 +170,23 @@ class _Part:
     found: _Solution | None = None
 
     @classmethod
-    def of(cls, inputs: Any, goals: _Array, loss: _Loss, kept: _Array, held: _Array) -> _Part:  # noqa: ANN401
-        """Cut them out of all rows."""
+    def of(
+        cls,
+        inputs: Any,  # noqa: ANN401
+        goals: _Array,
+        loss: _Loss,
+        kept: _Array,
+        held: _Array,
+        *,
+        by_ratios: bool,
+    ) -> _Part:
+        """Cut them out of all rows; the weights of columns are those of the rows to fit on."""
         near, columns = _in_use(inputs[kept])
-        return cls(_Problem.of(near, goals[kept], loss), inputs[held][:, columns], goals[held])
+        far = inputs[held][:, columns]
+        if by_ratios:
+            scale = column_weights(near, goals[kept])
+            near, far = weighted(near, scale), weighted(far, scale)
+        return cls(_Problem.of(near, goals[kept], loss), far, goals[held])
 
     def fit(self, strength: float) -> float:
         """Fit anew from the last fit, and return the loss on the rows held out."""

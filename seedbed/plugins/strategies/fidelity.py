@@ -21,7 +21,7 @@ _EPOCHS: Mapping[tuple[Modality, bool], tuple[float, float, float]] = {
     ("series", True): (20.0, 20_000, 150.0),
     ("series", False): (8.0, 30_000, 30.0),
     # Nets learn sentences by heart within a few passes.
-    ("text", True): (3.0, 40_000, 12.0),
+    ("text", True): (3.0, 25_000, 10.0),
     ("text", False): (2.0, 20_000, 8.0),
 }
 

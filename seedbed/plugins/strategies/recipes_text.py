@@ -47,4 +47,6 @@ def text_recipes(space: Space, profile: Profile, history: History) -> Iterator[d
                 "schedule": "one_cycle",
                 "regularizer.dropout": True,
                 "augmenter.token_dropout": True,
+                # Sure of what they learnt by heart, they could not be averaged with the n-grams.
+                "regularizer.label_smoothing": True,
             }

@@ -38,9 +38,9 @@ def with_weights(space: Space, preferred: Sequence[str], history: History) -> li
 
 def by_probe(names: Sequence[str], profile: Profile, history: History) -> list[str]:
     """Sort nets by the scores of their probes, the best first; those without one come last, in their order."""
-    worths = {
-        trial.candidate.component("architecture"): profile.task.worth(trial.score)
-        for trial in history
-        if trial.result is not None and trial.candidate.values.get("policy") == "probe"
-    }
+    worths: dict[str, float] = {}
+    for trial in history:
+        if trial.result is not None and trial.candidate.values.get("policy") == "probe":
+            name = trial.candidate.component("architecture")
+            worths[name] = max(worths.get(name, float("-inf")), profile.task.worth(trial.score))
     return sorted(names, key=lambda name: -worths.get(name, float("-inf")))

@@ -63,6 +63,7 @@ def test_it_is_as_good_as_scikit_learns_logistic_regression_at_its_best(classes)
 def test_its_weights_are_where_scikit_learns_solver_ends(classes, monkeypatch):
     monkeypatch.setattr(sparse_head, "_STRENGTHS", (0.3,))
     monkeypatch.setattr(sparse_head, "_TOLERANCE", 1e-4)
+    monkeypatch.setattr(sparse_head, "column_weights", lambda rows, goals: np.ones(rows.shape[1], dtype=np.float32))
     values, targets = _texts(300, 100, classes)
     head = fit_sparse_head(_csr(values), torch.tensor(targets), "classification", classes, _generator())
     model = LogisticRegression(C=1 / 0.3, max_iter=2000, tol=1e-7).fit(values, targets)
