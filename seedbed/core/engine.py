@@ -135,6 +135,8 @@ class _Steps:
 
     def feed(self, dataset: Dataset, prepared: Prepared, splits: Splits) -> Ready:
         """Bring the rows into the form that models take; a vocabulary is learnt from the training part."""
+        if not self._is_described:  # what an interrupted run left may be of other data
+            self.folder.vocabulary.unlink(missing_ok=True)
         return self.intake.feed(dataset, prepared, splits, self.folder.vocabulary)
 
     def describe(self, dataset: Dataset, ready: Ready, checked: Checked | None, splits: Splits) -> Profile:

@@ -79,6 +79,18 @@ def test_a_net_on_tokens_predicts_from_its_bundle_alone(tmp_path):
     assert run.best.evaluate(source)["metrics"]["accuracy"] > 0.8
 
 
+def test_a_run_that_died_before_its_data_was_described_learns_its_words_again(tmp_path):
+    rows = [{"text": each["text"], "label": "good" if each["praise"] else "bad"} for each in reviews(90)]
+    source = write(tmp_path / "reviews.jsonl", rows)
+    fixed = {"architecture": "bag_of_words"}
+    words = quick_fit(tmp_path / "run", source, fixed=fixed).folder / "data" / "vocabulary.json"
+    learnt, journal = words.read_bytes(), tmp_path / "run" / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes().splitlines(keepends=True)[0])
+    words.write_text("what was learnt of other data, say")
+    quick_fit(tmp_path / "run", source, fixed=fixed, resume=True)
+    assert words.read_bytes() == learnt
+
+
 def test_a_value_is_predicted_from_texts(tmp_path):
     rows = [{"text": each["text"], "stars": 4.0 + each["praise"] if each["praise"] else 1.5} for each in reviews(90)]
     source = write(tmp_path / "stars.jsonl", rows)

@@ -74,7 +74,8 @@ class TrialJob:
     file of the split, `folder` where the trial leaves its results. `grace` is how many seconds over
     `fidelity.seconds` a backend waits before it ends the trial by force. `not_after` (Unix time) ends the
     trial's time early where its start was delayed, by a worker that still had to import torch for instance.
-    The trial keeps the time free that scoring `rows_after` more rows will take when it is done.
+    The trial keeps the time free that scoring `rows_after` more rows will take when it is done. What is no more
+    than a yardstick (`is_yardstick`, a baseline) learns nothing from the validation rows after it was judged.
     """
 
     trial: int
@@ -91,6 +92,7 @@ class TrialJob:
     grace: float = 10.0
     not_after: float | None = None
     rows_after: int = 0
+    is_yardstick: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,7 @@ class Ground:
             grace=grace,
             not_after=None if seconds is None else unix_now + seconds,
             rows_after=self.profile.test,
+            is_yardstick=proposal.role == "baseline",
         )
 
 

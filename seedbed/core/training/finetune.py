@@ -89,7 +89,9 @@ def _learn_more(context: Context) -> None:
 def _may_learn_more(context: Context, seconds: float) -> bool:
     """Whether the rows it was judged by may be learnt from, and there is time; not where time was short before."""
     is_part = context.keeps_last  # of folds, after which all rows are learnt from anyway
-    if is_part or not len(context.valid_rows) or context.job.profile.has_own_valid or context.notes:
+    if is_part or context.job.is_yardstick or context.job.profile.has_own_valid:
+        return False
+    if context.notes or not len(context.valid_rows):
         return False
     return len(on_all_rows(context).train_rows) > len(context.train_rows) and context.has_time_for(seconds)
 

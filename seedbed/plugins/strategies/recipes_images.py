@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from seedbed.core.data.profile import Profile
 from seedbed.core.search.history import History
 from seedbed.core.space import Space, Value
-from seedbed.plugins.strategies.transfer import by_probe, with_weights
+from seedbed.plugins.strategies.imbalance import weighs_classes
+from seedbed.plugins.strategies.transfer import by_probe, to_probe, with_weights
 
 _MOST_MIRROR_COST = 1.1
 """Digits have 2.1, Fashion-MNIST 1.2, emoji 1.0. At 1.2 mirror images cost more than they gave within
@@ -47,6 +48,7 @@ def _small_net(profile: Profile) -> dict[str, Value]:
         "augmenter.affine": few,
         "augmenter.flip": _mirrors(profile),
         "regularizer.label_smoothing": True,
+        **weighs_classes(profile),
     }
 
 
@@ -59,7 +61,8 @@ def _mirrors(profile: Profile) -> bool:
 
 def _pretrained(space: Space, profile: Profile, history: History) -> Iterator[dict[str, Value]]:
     """Yield a probe of each pretrained net that is looked at, then the fine-tuning of the best of them."""
-    names = with_weights(space, _PREFERRED, history) if profile.size >= _LEAST_PIXELS else []
+    known = with_weights(space, _PREFERRED) if profile.size >= _LEAST_PIXELS else []
+    names = to_probe(known, history)
     common: dict[str, Value] = {"resolution": 128}
     yield from ({**common, "architecture": name, "policy": "probe"} for name in names)
     for name in by_probe(names, profile, history)[:1]:
@@ -76,4 +79,5 @@ def _pretrained(space: Space, profile: Profile, history: History) -> Iterator[di
             "augmenter.shift": True,
             "regularizer.dropout": True,
             "regularizer.label_smoothing": True,
+            **weighs_classes(profile),
         }

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from seedbed.core.data.profile import Profile
 from seedbed.core.search.history import History
 from seedbed.core.space import Space, Value
+from seedbed.plugins.strategies.imbalance import weighs_classes
 
 _ENOUGH_FOR_CONVOLUTIONS = 30
 _ENOUGH_FOR_RECURRENCE = 1_000
@@ -39,4 +40,5 @@ def _training(profile: Profile) -> dict[str, Value]:
         "optimizer.adamw.weight_decay": 0.01,
         "schedule": "one_cycle",
         "regularizer.dropout": True,
+        **weighs_classes(profile),
     }

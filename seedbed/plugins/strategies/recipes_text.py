@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from seedbed.core.data.profile import Profile
 from seedbed.core.search.history import History
 from seedbed.core.space import Space, Value
-from seedbed.plugins.strategies.transfer import by_probe, with_weights
+from seedbed.plugins.strategies.imbalance import weighs_classes
+from seedbed.plugins.strategies.transfer import by_probe, to_probe, with_weights
 
 _ENOUGH_FOR_NETS = 2_000
 """Texts: with fewer, embeddings from nothing learn little."""
@@ -20,8 +21,9 @@ def text_recipes(space: Space, profile: Profile, history: History) -> Iterator[d
     further, says something else, and both together say most (0.797, 0.826 and 0.838 on 8,484 sentences).
     """
     yield {"architecture": "hashed_ngrams", "policy": "probe"}
-    names = with_weights(space, ("minilm_l6",), history)
-    if len(names) > 1:  # of a single one the fine-tuning begins with the probe, and keeps it if it cannot do better
+    known = with_weights(space, ("minilm_l6",))
+    names = to_probe(known, history)
+    if len(known) > 1:  # of a single one the fine-tuning begins with the probe, and keeps it if it cannot do better
         for name in names:
             yield {"architecture": name, "policy": "probe"}
     for name in by_probe(names, profile, history)[:1]:
@@ -34,6 +36,7 @@ def text_recipes(space: Space, profile: Profile, history: History) -> Iterator[d
             "optimizer.adamw.weight_decay": 0.01,
             "schedule": "one_cycle",
             "regularizer.dropout": True,
+            **weighs_classes(profile),
         }
     if profile.train >= _ENOUGH_FOR_NETS:
         for name in ("lstm", "text_cnn"):
@@ -49,4 +52,5 @@ def text_recipes(space: Space, profile: Profile, history: History) -> Iterator[d
                 "augmenter.token_dropout": True,
                 # Sure of what they learnt by heart, they could not be averaged with the n-grams.
                 "regularizer.label_smoothing": True,
+                **weighs_classes(profile),
             }

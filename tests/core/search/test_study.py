@@ -39,6 +39,7 @@ def test_baselines_come_first_and_do_not_count_as_trials(scene):
     ]
     assert found.history.trials[0].candidate == BASELINE
     assert found.backend.jobs[0].fidelity == Fidelity(epochs=1)
+    assert [job.is_yardstick for job in found.backend.jobs] == [True, False, False]
 
 
 @pytest.mark.parametrize(("seconds", "granted"), [(210, 20.0), (100, 10.0), (25, 5.0)])

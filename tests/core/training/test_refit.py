@@ -64,6 +64,11 @@ def test_a_validation_part_of_the_owners_is_never_learnt_from(made, tmp_path):
     assert _agrees(made, tmp_path / "0000")
 
 
+def test_a_baseline_is_a_yardstick_and_spends_nothing_on_learning_more(made, tmp_path):
+    assert _probe(made, tmp_path / "0000", job={"is_yardstick": True}).notes == ()
+    assert _agrees(made, tmp_path / "0000")
+
+
 def test_without_time_it_stays_as_it_was_judged(made, tmp_path):
     clock = FakeClock(step=2.0)
     job = {"fidelity": Fidelity(seconds=60.0), "grace": 10_000.0}

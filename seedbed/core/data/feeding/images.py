@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,14 @@ from torch import Tensor
 from seedbed.core.data.feeding.source import Inputs, SampleChange
 from seedbed.core.data.view import View
 
+_RESIDENT_SHARE = 0.4
+"""Of an accelerator's free memory, what the images may take: nets and their gradients need the rest."""
+
+
+def free_bytes(device: torch.device) -> float:
+    """Return how much memory a device has left; where that cannot be asked, as much as is wanted."""
+    return float(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else math.inf
+
 
 class Images:
     """The prepared rows of a dataset; uint8 (N, H, W, C) on disk, memory-mapped."""
@@ -19,8 +28,9 @@ class Images:
     def __init__(self, folder: Path, device: torch.device) -> None:
         # "c" (copy on write) because torch warns of arrays it may not write to; nothing here writes.
         array = np.load(folder / "images.npy", mmap_mode="c")
+        pixels = torch.from_numpy(array)
         # On an accelerator the whole set is resident, so that a step copies nothing but row numbers.
-        self.pixels = torch.from_numpy(array).to(device)
+        self.pixels = pixels.to(device) if pixels.nbytes <= _RESIDENT_SHARE * free_bytes(device) else pixels
         self.device = device
 
     def __len__(self) -> int:
@@ -28,7 +38,7 @@ class Images:
 
     def gather(self, rows: Tensor, view: View, change: SampleChange | None = None) -> Inputs:
         """Return float32 (B, C, H, W) in [0, 1] of the view's size and channels."""
-        found = self.pixels[rows.to(self.device)]
+        found = self.pixels[rows.to(self.pixels.device)].to(self.device)
         if change is not None:
             found = torch.from_numpy(change(found.cpu().numpy())).to(self.device)
         return (to_unit(found.permute(0, 3, 1, 2), view),)  # channels-last in memory

@@ -21,6 +21,7 @@ class Series:
         prepared = open_series(folder)
         self.values, self.offsets = prepared.values(), prepared.offsets()
         self.device = device
+        self._lengths = np.diff(self.offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -45,4 +46,4 @@ class Series:
 
     def lengths(self) -> np.ndarray:
         """Return the steps of each row, int64 (N,)."""
-        return np.diff(self.offsets)
+        return self._lengths

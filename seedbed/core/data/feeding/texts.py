@@ -22,6 +22,7 @@ class Texts:
         opened = open_tokens(tokens)
         self.ids, self.offsets = opened.ids(), opened.offsets()
         self.device = device
+        self._lengths = np.diff(self.offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -43,4 +44,4 @@ class Texts:
 
     def lengths(self) -> np.ndarray:
         """Return the tokens of each row, int64 (N,)."""
-        return np.diff(self.offsets)
+        return self._lengths
