@@ -243,7 +243,8 @@ class Workplace:
     """Where a run happens; given to backends and monitors.
 
     `folder` is the run's folder, `plugins` the arguments with which a worker process opens the same
-    registry (module names and local files), `lookup` this process's registry.
+    registry (module names and local files), `lookup` this process's registry. `offline` forbids the network
+    to whatever a backend runs, here (`seedbed.core.network.staying_offline`) or elsewhere.
     """
 
     folder: Path
@@ -253,6 +254,7 @@ class Workplace:
     workers: int = 1
     threads: int = 0
     budget_seconds: float | None = None
+    offline: bool = False
 
 
 class Backend(Protocol):

@@ -130,6 +130,7 @@ class Session(AbstractContextManager["Session"]):
             workers=workers,
             threads=settings.threads or max(cores // workers, 1),
             budget_seconds=self.budget.seconds,
+            offline=settings.offline,
         )
 
     def _backend(self) -> Backend:

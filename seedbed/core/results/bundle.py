@@ -22,7 +22,10 @@ from seedbed.core.training.member import CHECKPOINT, Component, Member, load_mem
 
 FILE = "bundle.json"
 FORMAT = 1
-_PACKAGES = ("seedbed", "torch", "torchvision", "timm", "numpy", "safetensors")
+_PACKAGES = (
+    "seedbed", "torch", "torchvision", "timm", "transformers", "tokenizers",
+    "numpy", "scipy", "scikit-learn", "safetensors",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +117,7 @@ def _versions() -> Iterator[tuple[str, str]]:
     for package in _PACKAGES:
         try:
             yield package, version(package)
-        except PackageNotFoundError:  # run from a checkout that is not installed
+        except PackageNotFoundError:  # an extra, or Seedbed itself where it runs from a checkout
             continue
 
 

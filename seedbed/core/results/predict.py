@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from seedbed.core.data.reading.inputs import dataset_at, dataset_in_memory
 from seedbed.core.data.reading.read import read_like
 from seedbed.core.data.splitting.splits import is_known
 from seedbed.core.data.targets import targets_of
-from seedbed.core.errors import DataError, PluginError, UnknownName, UsageError
+from seedbed.core.errors import DataError, PluginError, TrialError, UnknownName, UsageError
 from seedbed.core.protocols import Augmenter, Lookup
 from seedbed.core.results.bundle import Bundle, Part, read_bundle
 from seedbed.core.results.scoring import score_all
@@ -33,6 +34,9 @@ from seedbed.core.training.desk import pick_device
 from seedbed.core.training.evaluate import Stop, never, predict_rows
 from seedbed.core.training.member import Member
 from seedbed.core.training.predictions import THRESHOLD
+
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+"""What to install for a module, where pip knows it by another name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,16 +210,34 @@ class Model:
         except Exception as error:  # safetensors raises several types, and all mean a damaged file
             raise DataError(f"{self.folder / part.file} cannot be read: {error}") from error
         try:
-            with torch.random.fork_rng(devices=[]):  # building draws fresh weights, and they are replaced at once
+            # Building draws fresh weights, and they are replaced at once.
+            with torch.random.fork_rng(devices=[]), self._saying_what_is_missing(part, "architecture"):
                 model = restore_model(member.candidate, profile, member.view, self._lookup, state)
         except (RuntimeError, KeyError, ValueError) as error:  # torch and a plugin's own restoring
             raise DataError(f"{self.folder / part.file} does not fit its model: {error}") from error
         model.to(self.device).eval()
         PLAIN.lay_out_model(model)
-        augmenters = (
-            build_augmenters(member.candidate, profile, member.view, self._lookup) if member.test_time_views else []
-        )
+        augmenters = []
+        if member.test_time_views:
+            with self._saying_what_is_missing(part, "augmenter"):
+                augmenters = build_augmenters(member.candidate, profile, member.view, self._lookup)
         return Live(part, model, augmenters)
+
+    @contextmanager
+    def _saying_what_is_missing(self, part: Part, kind: str) -> Iterator[None]:
+        """Turn what a component of a part cannot be built without here into a PluginError that says how to get it."""
+        try:
+            yield
+        except (ImportError, TrialError) as error:
+            names = [each.name for each in part.member.components if each.kind == kind]
+            needed = [module for name in names for module in self._lookup.get(kind, name).requires.modules]
+            if isinstance(error, ImportError) and error.name:
+                needed = [error.name.partition(".")[0]]
+            missing = [module for module in dict.fromkeys(needed) if find_spec(module) is None]
+            raise PluginError(
+                f"{part.file}, of trial {part.member.trial}, needs the {kind} {', '.join(map(repr, names))}, which "
+                f"cannot be built here: {str(error).rstrip('.')}. {_remedy(missing, self.bundle.versions)}"
+            ) from error
 
 
 def _named(outputs: np.ndarray, task: Task) -> list[Any]:
@@ -258,3 +280,13 @@ def _check_components(member: Member, lookup: Lookup) -> None:
                 f"{component.name!r} ({component.owner} {component.owner_version}); installed is version "
                 f"{spec.version}. `pip install {component.owner}=={component.owner_version}` brings it back."
             )
+
+
+def _remedy(missing: Sequence[str], versions: Mapping[str, str]) -> str:
+    """Say what to install: the modules that are missing, else the versions that a bundle was made with."""
+    if not missing:
+        made_with = ", ".join(f"{name} {number}" for name, number in versions.items() if name != "platform")
+        return f"Install the versions that the model was made with: {made_with}."
+    packages = [_DISTRIBUTIONS.get(module, module) for module in missing]
+    wanted = " ".join(f"{name}=={versions[name]}" if name in versions else name for name in packages)
+    return f"`pip install {wanted}` brings what is missing."

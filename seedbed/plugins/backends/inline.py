@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pkgutil import resolve_name
 
 from seedbed.core.errors import DataError, TrialError
+from seedbed.core.network import staying_offline
 from seedbed.core.protocols import Workplace
 from seedbed.core.search.candidate import Job
 from seedbed.core.search.events import TERMINAL, Event, from_line, to_line
@@ -41,7 +42,7 @@ class InlineBackend:
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._current: _Task | None = None
-        self._thread = threading.Thread(target=self._work, name="seedbed-inline", daemon=True)
+        self._thread = threading.Thread(target=self._begin, name="seedbed-inline", daemon=True)
 
     def __enter__(self) -> InlineBackend:
         self._thread.start()
@@ -87,6 +88,10 @@ class InlineBackend:
     def idle(self) -> bool:
         """Whether nothing runs and no event waits."""
         return self._current is None and self._events.empty()
+
+    def _begin(self) -> None:
+        with staying_offline(self._workplace.offline):
+            self._work()
 
     def _work(self) -> None:
         run: Callable[[Job, Callable[[Event], None], Callable[[], bool]], None] | None = None

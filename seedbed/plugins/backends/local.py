@@ -121,7 +121,8 @@ class LocalBackend:
         if self._options.runner != LocalOptions.runner:
             arguments += ["--runner", self._options.runner]
         log_file.touch()
-        child = processes.start("seedbed.worker", arguments, log_file, processes.environment(place.threads))
+        surroundings = processes.environment(place.threads, offline=place.offline)
+        child = processes.start("seedbed.worker", arguments, log_file, surroundings)
         worker = Worker(child, log_file, index=index, strikes=strikes)
         worker.listen(lambda who, message: self._inbox.put((who, message)))
         return worker

@@ -17,6 +17,7 @@ import psutil
 
 import seedbed
 from seedbed.core.errors import PluginError
+from seedbed.core.network import OFFLINE_VARIABLES
 
 
 def start(module: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -50,13 +51,18 @@ def start(module: str, arguments: Sequence[str], log: Path, environment: Mapping
 _KEEP_MEMORY = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=8589934592:glibc.malloc.top_pad=67108864"
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Return our environment, with our import path and, where given, the number of compute threads."""
+def environment(threads: int, *, offline: bool = False) -> dict[str, str]:
+    """Return our environment, with our import path and, where given, the number of compute threads.
+
+    `offline` keeps the process off the network, and the clients of the hub that plugins may use.
+    """
     found = {**os.environ, "PYTHONUNBUFFERED": "1"}
     if paths := _import_path():
         found["PYTHONPATH"] = os.pathsep.join(paths)
     if threads > 0:
         found |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    if offline:
+        found |= dict.fromkeys(OFFLINE_VARIABLES, "1")
     found.setdefault("GLIBC_TUNABLES", _KEEP_MEMORY)
     return found
 

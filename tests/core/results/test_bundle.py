@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 from core.training.helpers import candidate
@@ -69,6 +70,19 @@ def test_a_saved_bundle_reads_back_as_it_was(tmp_path, trial):
     assert (found.profile, found.form, found.score, found.source) == (PROFILE, FORM, 0.9, "photos/")
     assert {"python", "torch", "numpy"} <= set(found.versions)
     assert _contents(tmp_path / "best") == {3: "weights of 3", 7: "weights of 7"}
+
+
+def test_it_notes_the_versions_of_what_is_installed_and_of_nothing_else(tmp_path, trial, monkeypatch):
+    def version(package):
+        if package == "transformers":
+            raise PackageNotFoundError(package)
+        return f"the version of {package}"
+
+    monkeypatch.setattr("seedbed.core.results.bundle.version", version)
+    versions = _save(tmp_path / "best", trial(3)).versions
+    noted = {"seedbed", "torch", "torchvision", "timm", "tokenizers", "numpy", "scipy", "scikit-learn", "safetensors"}
+    assert versions.keys() == noted | {"python", "platform"}
+    assert all(versions[name] == f"the version of {name}" for name in noted)
 
 
 def test_a_bundle_holds_its_trials_until_one_of_them_learns_more(tmp_path, trial):

