@@ -53,11 +53,14 @@ def test_dropout_is_there_in_training_alone():
         assert torch.equal(net(inputs), net(inputs))
 
 
-def test_the_scale_of_its_inputs_comes_through_all_layers():
+@pytest.mark.parametrize("hidden_dropout", [0.0, 0.5])
+def test_the_scale_of_its_inputs_comes_through_all_layers(hidden_dropout):
+    net = _net(input_dropout=0.4 * hidden_dropout, hidden_dropout=hidden_dropout).train()
     with torch.no_grad():
-        features = _net()(torch.randn(64, 1, 28, 28))
-    # Half of a rectified normal variable's mean square is that of the variable: He et al. keep it at 1.
-    assert 0.5 < float(features.square().mean()) < 2.0
+        features = net(torch.randn(64, 1, 28, 28))
+    # Half of a rectified normal variable's mean square is that of the variable: He et al. keep it at 1. What
+    # the last dropout leaves is that much larger.
+    assert 0.5 < (1 - hidden_dropout) * float(features.square().mean()) < 2.0
 
 
 def test_its_layers_go_from_input_to_output():
