@@ -31,6 +31,9 @@ from seedbed.core.training.predictions import Predictions
 PLAIN = Numerics("float32", "channels_last")
 """What models are judged and used with: the same numbers on the leaderboard as in `predict`."""
 
+CHECKED_ROWS = 200
+"""Of the validation part, on which a model is checked that has learnt from all of it."""
+
 LOOKS = 10
 LOOK_SHARE = 0.15
 """Of a trial's time, what looks may take; where one takes long there are fewer of them."""
@@ -193,8 +196,11 @@ class Context:
 
         Full precision takes up to three times as long as a look in a lower one, and views double that. What
         comes after is paid for by whoever ends the run, with some to spare. The estimate may be off where
-        others use the machine, so it never claims more than two fifths of the trial.
+        others use the machine, so it never claims more than two fifths of the trial. A model that learns from
+        all rows after it was judged is only checked.
         """
+        if not len(self.valid_rows):
+            return self.row_seconds * (1.3 * self.job.rows_after + CHECKED_ROWS) + 0.2
         views = 2.0 if _has_views(augmenters) else 0.0
         after = 1.3 * max(views, 1.0) * self.job.rows_after / max(len(self.valid_rows), 1)
         slower = 1.2 if numerics == PLAIN else 3.0

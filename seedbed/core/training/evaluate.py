@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +17,7 @@ from seedbed.core.errors import Diverged
 from seedbed.core.protocols import Augmenter
 from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.outputs import readout
-from seedbed.core.training.sparse import stacked
+from seedbed.core.training.sparse import compact, stacked
 
 Stop = Callable[[], bool]
 """Asked between batches; True ends the work with `Stopped`."""
@@ -34,6 +37,39 @@ class Stopped(Exception):
 def never() -> bool:
     """Never stop."""
     return False
+
+
+@dataclass(slots=True, kw_only=True)
+class Patience:
+    """How long a fit may go on. It is asked between steps, and remembers whether it ever cut the work short.
+
+    `began` and `until` are on the clock; without `until` there is no limit.
+    """
+
+    should_stop: Stop = never
+    clock: Callable[[], float] = time.monotonic
+    began: float = 0.0
+    until: float = math.inf
+    ran_out: bool = False
+
+    def check(self) -> None:
+        """Raise `Stopped` if the work was asked to end."""
+        if self.should_stop():
+            raise Stopped
+
+    def is_over(self) -> bool:
+        """Whether to be content with what there is; to be asked only where there is more to do."""
+        return self._is_past(1.0)
+
+    def is_half_over(self) -> bool:
+        """The same of the first half, in which to choose: the other half is for the fit itself."""
+        return self._is_past(0.5)
+
+    def _is_past(self, share: float) -> bool:
+        self.check()
+        is_past = self.clock() >= self.began + share * (self.until - self.began)
+        self.ran_out = self.ran_out or is_past
+        return is_past
 
 
 def forward_rows(
@@ -60,7 +96,7 @@ def forward_rows(
     model.eval()
     order = in_order_of_length(source, rows)
     batch_size = batch_size or _batch_size(view, source.device)
-    found = []
+    found = list[Tensor]()
     try:
         with torch.inference_mode():
             for batch in (rows if order is None else rows[order]).split(batch_size):
@@ -71,7 +107,7 @@ def forward_rows(
                     _forward(model, source.ready(each, view), numerics, source.device)
                     for each in ([(one,) for one in variants(inputs[0])] if variants else [inputs])
                 ]
-                found.append((torch.stack(outputs, 1) if variants else outputs[0]).cpu())
+                found.append(compact((torch.stack(outputs, 1) if variants else outputs[0]).cpu()))
     finally:
         model.train(was_training)
     return stacked(found, order)

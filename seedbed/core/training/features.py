@@ -4,8 +4,12 @@ Beside the prepared data, `features/<key>/` holds what one backbone gives of one
 A file in it holds some rows and is written once, under another name until it is whole; a request reads
 the rows that are there, computes the others, and adds them. So a check, a probe and a search for
 duplicates that ask for overlapping rows share the work, and two workers that write at once only write
-more than they had to. A row's features do not depend on what else is in its batch (EfficientNet-Lite0 at
-128 px, oneDNN on a CPU: bit for bit the same in batches of 7 to 128; alone in a batch, 8e-6 off).
+more than they had to.
+
+An image's features do not depend on what else is in its batch (EfficientNet-Lite0 at 128 px, oneDNN on a CPU: bit
+for bit the same in batches of 7 to 128; alone in a batch, 8e-6 off). Those of a text or a series do, a little: it is
+padded to the longest beside it (MiniLM, on a CPU: 5e-7 in float32, 5e-3 in bfloat16). So a run that has to repeat
+exactly computes them in whole blocks (`in_blocks`), and others keep theirs apart (`FeatureStore.apart`).
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import hashlib
 import json
 import logging
 import os
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +40,9 @@ BATCH = 128
 _KEPT_BYTES = 2**30  # for each key
 _CHUNK_ROWS = 32 * BATCH  # 20 MB of EfficientNet-Lite0's features: what a killed worker loses at most
 _SUFFIX = ".features"
+_MAGIC = b"features"
+_HEAD = struct.Struct("<8sqq")
+_FORMAT = "2"
 _EXACT = "float32"
 _STALE_SECONDS = 86_400
 
@@ -49,6 +57,15 @@ class FeatureStore:
 
     folder: Path
     exact: Path | None = None
+
+    def apart(self) -> FeatureStore:
+        """Return a store beside this one, for features that depend on what else was in their batch.
+
+        Those of this one serve there too, but not the other way round.
+        """
+        return FeatureStore(
+            folder=self.folder.with_name(f"{self.folder.name}-batched"), exact=self.exact or self.folder
+        )
 
     def known(self, rows: np.ndarray) -> np.ndarray:
         """Return a mask (n,) of the rows (n,) that need not be computed."""
@@ -80,8 +97,9 @@ class FeatureStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._clear_stale()
             with partial.open("wb") as file:
-                np.save(file, rows.astype(np.int64))
-                np.save(file, values[first])
+                file.write(_HEAD.pack(_MAGIC, len(rows), values.shape[1]))
+                file.write(rows.astype("<i8", copy=False).tobytes())
+                file.write(values[first].astype("<f4", copy=False).tobytes())
             partial.replace(path)
         except OSError as error:  # costs time, not the trial
             log.warning("Features could not be kept in %s: %s", self.folder, error)
@@ -96,7 +114,11 @@ class FeatureStore:
                     yield chunk
 
     def _bytes(self) -> int:
-        return sum(each.stat().st_size for each in self.folder.glob(f"*{_SUFFIX}"))
+        total = 0
+        for each in self.folder.glob(f"*{_SUFFIX}"):
+            with suppress(FileNotFoundError):  # another worker found it damaged
+                total += each.stat().st_size
+        return total
 
     def _clear_stale(self) -> None:
         """Remove what workers killed a day ago left half written."""
@@ -121,19 +143,26 @@ class _Chunk:
 
 
 def _open(path: Path) -> _Chunk | None:
-    """Open a file of features; one that is damaged is removed, and its rows are computed anew."""
+    """Open a file of features; one that is damaged is removed, and its rows are computed anew.
+
+    NumPy's own format would have its header parsed by `ast`, which in Python 3.11 may fail in one thread while
+    another is in it too (`AST constructor recursion depth mismatch`, CPython issue 106905).
+    """
     try:
         with path.open("rb") as file:
-            rows = np.load(file, allow_pickle=False)
-            np.lib.format.read_magic(file)
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-            values = np.memmap(path, dtype=dtype, mode="r", offset=file.tell(), shape=shape)
-        if len(shape) == 2 and rows.shape == shape[:1] and len(rows):
-            return _Chunk(rows, values)
+            head = file.read(_HEAD.size)
+            magic, count, width = _HEAD.unpack(head) if len(head) == _HEAD.size else (b"", 0, 0)
+            whole = _HEAD.size + count * (8 + 4 * width)
+            if magic == _MAGIC and min(count, width) > 0 and os.fstat(file.fileno()).st_size == whole:
+                rows = np.fromfile(file, dtype="<i8", count=count)
+                values = np.memmap(file, dtype="<f4", mode="r", offset=_HEAD.size + 8 * count, shape=(count, width))
+                return _Chunk(rows, values)
     except FileNotFoundError:
         return None  # another worker was here first
-    except (OSError, ValueError, EOFError) as error:
-        log.warning("%s is damaged (%s); its features are computed anew.", path, error)
+    except OSError as error:  # too many open files, say: the file itself may be whole
+        log.warning("%s cannot be read (%s); its features are computed anew.", path, error)
+        return None
+    log.warning("%s is damaged; its features are computed anew.", path)
     with suppress(OSError):
         path.unlink()
     return None
@@ -146,7 +175,8 @@ def open_store(data: Path, identity: str, view: View, precision: str) -> Feature
     ones serve everybody.
     """
     keys = [
-        hashlib.sha256(identity.encode() + repr((view, name)).encode()).hexdigest()[:24] for name in (precision, _EXACT)
+        hashlib.sha256(identity.encode() + repr((view, name, _FORMAT)).encode()).hexdigest()[:24]
+        for name in (precision, _EXACT)
     ]
     own, exact = (data / "features" / key for key in keys)
     return FeatureStore(folder=own, exact=None if own == exact else exact)
@@ -161,6 +191,16 @@ def identity_of(candidate: Candidate, components: Sequence[Component], seed: int
     values = {k: v for k, v in candidate.values.items() if k.split(".")[0] in names}
     owners = [msgspec.to_builtins(each) for each in components if each.kind in names]
     return json.dumps([values, owners, None if "weights" in values else seed], sort_keys=True)
+
+
+def in_blocks(rows: np.ndarray, total: int) -> np.ndarray:
+    """Return the rows, rising, of all batches of a dataset of `total` rows that hold any of `rows` (n,).
+
+    Where these are computed in this order, a row always meets the same others in its batch, whoever asks for it.
+    """
+    blocks = np.unique(rows // BATCH)
+    found: np.ndarray = (blocks[:, None] * BATCH + np.arange(BATCH)).reshape(-1)
+    return found[found < total]
 
 
 def compute(

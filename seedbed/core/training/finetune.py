@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
-from seedbed.core.errors import OutOfTime
 from seedbed.core.search.events import TrialPlanned
 from seedbed.core.search.policies import POLICIES, TuneOptions
 from seedbed.core.space import options_from
@@ -20,16 +20,15 @@ from seedbed.core.training.assemble import (
     build_model,
     load_pretrained,
 )
-from seedbed.core.training.context import Context, Result
-from seedbed.core.training.evaluate import Stopped
+from seedbed.core.training.context import PLAIN, Context, Result
 from seedbed.core.training.folds import on_all_rows, over_folds
+from seedbed.core.training.lap import SINCE, adopt, has_lap, lap_of, may_learn_more, time_for_lap, unharmed
+from seedbed.core.training.member import CHECKPOINT
 from seedbed.core.training.numerics import Numerics, calibrate, default
 from seedbed.core.training.pace import Pace
 from seedbed.core.training.probing import fit_probe
 from seedbed.core.training.train import Lesson, Phase, train
 from seedbed.core.training.unfreezing import Unfreezing
-
-log = logging.getLogger(__name__)
 
 _SCRATCH = TuneOptions(layer_decay=1.0, start_size=1.0, freeze_norm=False)
 """Nothing has been learnt yet that could be kept: neither rates that fall with the depth nor statistics."""
@@ -65,35 +64,21 @@ def probe(context: Context) -> Result:
     """Fit a linear head on the features of a frozen backbone; once it is judged, on the validation part as well."""
     began = context.clock()
     score = _probe(context)
-    if _may_learn_more(context, 2.0 * (context.clock() - began)):
+    # Notes tell that time or memory was short before.
+    if may_learn_more(context) and not context.notes and context.has_time_for(2.0 * (context.clock() - began)):
         _learn_more(context)
     return Result(score=score, epochs=1.0, steps=0)
 
 
 def _learn_more(context: Context) -> None:
-    """Fit a probe on all rows, in place of the one that was judged; whatever comes between, that one stays."""
-    more = on_all_rows(context)
-    try:
+    """Fit a probe on all rows, in place of the one that was judged."""
+    with unharmed(context):
+        more = on_all_rows(context)
         model = _fresh_model(more, pretrained=True)
         fit_probe(more, model, share=1.0)
-    except (Stopped, OutOfTime):
-        return
-    except Exception:  # a candidate's code is a plugin's border, and there is a result already
-        log.warning("The head could not be fitted on all rows; it stays as it was judged.", exc_info=True)
-        return
-    if not more.notes:  # with fewer rows than before it would be no gain
-        more.look(model, default(context.device), epoch=1.0, progress=1.0)
-        context.notes.append("After it was judged, its head was fitted anew, on the validation rows as well.")
-
-
-def _may_learn_more(context: Context, seconds: float) -> bool:
-    """Whether the rows it was judged by may be learnt from, and there is time; not where time was short before."""
-    is_part = context.keeps_last  # of folds, after which all rows are learnt from anyway
-    if is_part or context.job.is_yardstick or context.job.profile.has_own_valid:
-        return False
-    if context.notes or not len(context.valid_rows):
-        return False
-    return len(on_all_rows(context).train_rows) > len(context.train_rows) and context.has_time_for(seconds)
+        if not more.notes:  # with fewer rows than before it would be no gain
+            more.look(model, default(context.device), epoch=1.0, progress=1.0)
+            context.notes.append("After it was judged, its head was fitted anew, on the validation rows as well.")
 
 
 def _probe(context: Context) -> float:
@@ -148,6 +133,22 @@ def _fresh_model(context: Context, *, pretrained: bool) -> Net:
 
 
 def _train_all(context: Context, model: Net, options: TuneOptions) -> Result:
+    """Train and judge; then go on with all rows, where those it was judged by are a good part of them."""
+    if not has_lap(context):
+        return _train(context, model, options)
+    with time_for_lap(context):
+        result = _train(context, model, options)
+    with unharmed(context):
+        lap = lap_of(context, result.epochs)
+        if lap.has_time_for(1.0 + lap.finish_seconds((), PLAIN)):
+            model.load_state_dict(load_file(context.folder / CHECKPOINT, device=str(context.device)))
+            _train(lap, model, replace(options, start_size=1.0, unfreeze_share=0.0), since=SINCE)
+            adopt(context, lap, model)
+    return result
+
+
+def _train(context: Context, model: Net, options: TuneOptions, *, since: float = 0.0) -> Result:
+    """Train from where the model stands; the learning rate follows its schedule from `since` on."""
     candidate, profile = context.job.candidate, context.job.profile
     model.norm_is_frozen = options.freeze_norm
     parts = assemble(
@@ -159,6 +160,9 @@ def _train_all(context: Context, model: Net, options: TuneOptions) -> Result:
         layer_decay=options.layer_decay,
         is_gradual=options.unfreeze_share > 0,
     )
+    if since:
+        whole = parts.schedule
+        parts = replace(parts, schedule=lambda progress: whole(since + (1.0 - since) * progress))
     batch_size = _batch_size(context)
     phases = _phases(context, options)
     numerics = _measure_training(context, model, batch_size, phases)

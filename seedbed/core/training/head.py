@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,12 +11,16 @@ from torch import Tensor
 
 from seedbed.core.specs import Head
 from seedbed.core.task import TaskKind
+from seedbed.core.training.evaluate import Patience, Stop
 from seedbed.core.training.ridge import fit_ridge
 
 _STRENGTHS = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 _DIRECTIONS = 512
 _CHOOSING_ROWS = 8_000
 """Enough to choose the strength by; all rows are used for the fit itself."""
+
+MOST_LOGITS = 30_000_000
+"""The most rows times outputs: 0.12 GB, of which logistic regression holds three at once, and ridge regression nine."""
 
 _Solution = tuple[Tensor, Tensor]
 
@@ -44,21 +49,31 @@ def fit_head(
     outputs: int,
     generator: torch.Generator,
     prefer: Head = "logistic",
+    *,
+    patience: Patience | None = None,
 ) -> LinearHead:
     """Fit a head on the original features: logistic or ridge regression, for values always ridge.
+
+    When `patience` is over, the best strength so far stands, and the fit ends at the step it has reached.
 
     Args:
         features: float32 (N, F).
         targets: for classification int64 (N,) in [0, outputs), for several labels float32 (N, outputs) of 0 and 1,
             for values float32 (N,), standardised.
+
+    Raises:
+        Stopped: the fit was asked to end.
     """
+    patience = patience or Patience()
     if prefer == "logistic" and kind != "regression":
-        return _fit_logistic(features, targets, outputs, generator)
-    found = fit_ridge(features, targets, kind, outputs, generator)
+        return _fit_logistic(features, targets, outputs, generator, patience)
+    found = fit_ridge(features, targets, kind, outputs, generator, patience=patience)
     return LinearHead(found.weight, found.bias, found.strength)
 
 
-def _fit_logistic(features: Tensor, targets: Tensor, outputs: int, generator: torch.Generator) -> LinearHead:
+def _fit_logistic(
+    features: Tensor, targets: Tensor, outputs: int, generator: torch.Generator, patience: Patience
+) -> LinearHead:
     """Fit logistic regression, multinomial or of each label; its strength is chosen on a held-out fifth of the rows.
 
     The features are standardised and turned to their principal directions (at most 512): L-BFGS then
@@ -70,6 +85,7 @@ def _fit_logistic(features: Tensor, targets: Tensor, outputs: int, generator: to
     # difference between these features and those the head will see (another resolution, a trained backbone).
     std = std.clamp_min(float(0.1 * std.mean()) + 1e-12)
     scaled = (features - mean) / std
+    patience.check()
     turn = _principal_directions(scaled)
     inputs = scaled @ turn
     inputs_scale = inputs.square().mean().sqrt().clamp_min(1e-12)
@@ -79,8 +95,8 @@ def _fit_logistic(features: Tensor, targets: Tensor, outputs: int, generator: to
     held, kept = order[: len(order) // 5], order[len(order) // 5 :]
     best, start = _STRENGTHS[len(_STRENGTHS) // 2], None
     if len(held) >= outputs:
-        best, start = _choose_strength(inputs, targets, outputs, kept, held)
-    weight, bias = _solve(inputs, targets, outputs, best, start)
+        best, start = _choose_strength(inputs, targets, outputs, kept, held, patience.is_half_over)
+    weight, bias = _solve(inputs, targets, outputs, best, start, patience.is_over)
 
     weight = (turn @ weight.T).T / inputs_scale / std
     return LinearHead(weight, bias - weight @ mean, best)
@@ -101,14 +117,16 @@ def _principal_directions(scaled: Tensor) -> Tensor:
 
 
 def _choose_strength(
-    inputs: Tensor, targets: Tensor, outputs: int, kept: Tensor, held: Tensor
+    inputs: Tensor, targets: Tensor, outputs: int, kept: Tensor, held: Tensor, is_over: Stop
 ) -> tuple[float, _Solution]:
     """Return the strength with the least loss on the held-out rows, and its solution: a start for all rows."""
     losses: dict[float, float] = {}
     found: dict[float, _Solution] = {}
     start: _Solution | None = None
     for strength in reversed(_STRENGTHS):  # from stiff to loose: each fit starts from the last
-        start = found[strength] = _solve(inputs[kept], targets[kept], outputs, strength, start)
+        if losses and is_over():
+            break
+        start = found[strength] = _solve(inputs[kept], targets[kept], outputs, strength, start, is_over)
         losses[strength] = float(_loss(inputs[held] @ start[0].T + start[1], targets[held]))
         if losses[strength] > 1.05 * min(losses.values()):
             break  # the curve has turned; looser fits only get worse
@@ -116,22 +134,37 @@ def _choose_strength(
     return best, found[best]
 
 
-def _solve(inputs: Tensor, targets: Tensor, outputs: int, strength: float, start: _Solution | None = None) -> _Solution:
-    """Minimise mean loss + strength/2 · |weight|²; return weight (K, D) and bias (K,)."""
+def _solve(
+    inputs: Tensor, targets: Tensor, outputs: int, strength: float, start: _Solution | None, is_over: Stop
+) -> _Solution:
+    """Minimise mean loss + strength/2 · |weight|², until `is_over`; return weight (K, D) and bias (K,)."""
     weight = inputs.new_zeros(outputs, inputs.shape[1]) if start is None else start[0].clone()
     bias = inputs.new_zeros(outputs) if start is None else start[1].clone()
     weight.requires_grad_(), bias.requires_grad_()
     solver = torch.optim.LBFGS([weight, bias], max_iter=40, history_size=20, line_search_fn="strong_wolfe")
+    best, least = (weight.detach().clone(), bias.detach().clone()), math.inf
 
     def closure() -> Tensor:
+        nonlocal best, least
         solver.zero_grad()
         loss = _loss(inputs @ weight.T + bias, targets) + strength / 2 * weight.square().sum()
         loss.backward()
+        if (reached := float(loss.detach())) < least:
+            best, least = (weight.detach().clone(), bias.detach().clone()), reached
+        if is_over():
+            raise _TimeIsUp
         return loss
 
-    with torch.enable_grad():
-        solver.step(closure)
+    try:
+        with torch.enable_grad():
+            solver.step(closure)
+    except _TimeIsUp:
+        return best  # the solver was somewhere along a line
     return weight.detach(), bias.detach()
+
+
+class _TimeIsUp(Exception):
+    """The only way out of the solver between two of its steps."""
 
 
 def _loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -14,15 +15,21 @@ from seedbed.core.data.feeding.source import Inputs
 from seedbed.core.specs import ArchitectureSpec, Head
 from seedbed.core.training.assemble import Net
 from seedbed.core.training.context import PLAIN, Context
-from seedbed.core.training.evaluate import Stopped, forward_rows
-from seedbed.core.training.features import BATCH, FeatureStore, compute, identity_of, open_store
-from seedbed.core.training.head import fit_head
+from seedbed.core.training.evaluate import Patience, Stopped, forward_rows
+from seedbed.core.training.features import BATCH, FeatureStore, compute, identity_of, in_blocks, open_store
+from seedbed.core.training.head import MOST_LOGITS, fit_head
 from seedbed.core.training.numerics import Numerics, calibrate, default
 from seedbed.core.training.sparse import is_sparse
-from seedbed.core.training.sparse_head import fit_sparse_head
+from seedbed.core.training.sparse_head import MOST_OUTPUTS, MOST_VALUES, fit_sparse_head
 
 MOST_BYTES = 2 * 2**30
 """Of dense features that a head is fitted on: 50,000 rows of 10,000."""
+
+_SURE = 0.9
+"""Of the room for sparse features, what is filled by an estimate: a sample's texts may be shorter than the rest."""
+
+_LEAST_SHARE = 0.15
+"""Of the trial's time, what the head's fit has in any case, however late the features were."""
 
 
 class Fitting(Protocol):
@@ -47,15 +54,27 @@ def fit_probe(context: Context, model: Net, *, share: float) -> Numerics:
     rows = _affordable_rows(context, model, numerics, share=share)
     features = _features_of(context, model, rows, numerics)
     targets, task = context.targets[rows], context.job.profile.task
+    patience = _patience(context, share)
     if is_sparse(features):
-        head = fit_sparse_head(features, targets, task.kind, task.outputs, context.generator)
+        head = fit_sparse_head(features, targets, task.kind, task.outputs, context.generator, patience=patience)
     else:
         prefer = cast(Head, context.job.candidate.values.get("head", _spec(context).head))
-        head = fit_head(features, targets, task.kind, task.outputs, context.generator, prefer=prefer)
+        head = fit_head(features, targets, task.kind, task.outputs, context.generator, prefer=prefer, patience=patience)
+    if patience.ran_out:
+        context.notes.append("The head's fit was cut short: its time was over.")
     with torch.no_grad():
         model.head.weight.copy_(head.weight)
         model.head.bias.copy_(head.bias)
     return numerics
+
+
+def _patience(context: Context, share: float) -> Patience:
+    """Return how long the head's fit may take: what is left of the share, but never next to nothing."""
+    if context.deadline is None:
+        return Patience(should_stop=context.should_stop)
+    whole, now = context.deadline - context.started, context.clock()
+    until = max(context.started + share * whole, now + _LEAST_SHARE * whole)
+    return Patience(should_stop=context.should_stop, clock=context.clock, began=now, until=until)
 
 
 def _learns(model: Net) -> bool:
@@ -78,8 +97,8 @@ def _affordable_rows(context: Context, model: Net, numerics: Numerics, *, share:
     on; the rest is drawn at random. A subset is noted in the trial's result.
     """
     rows = context.train_rows
-    most = max(MOST_BYTES // (4 * model.head.in_features), 1)
-    if _is_dense(context, model, numerics) and len(rows) > most:
+    most = max(_most_rows(context, model, numerics), 1)
+    if len(rows) > most:
         rows = _drawn(rows, most, context)
         _note(context, len(rows), "as many as fit into memory")
     if context.deadline is None:
@@ -105,6 +124,17 @@ def _affordable_rows(context: Context, model: Net, numerics: Numerics, *, share:
     return chosen
 
 
+def _most_rows(context: Context, model: Net, numerics: Numerics) -> int:
+    """Return how many rows' features, and what the head's fit makes of them, fit into memory."""
+    outputs = context.job.profile.task.outputs
+    if _is_dense(context, model, numerics):
+        return min(MOST_BYTES // (4 * model.head.in_features), MOST_LOGITS // outputs)
+    rows = context.train_rows
+    some = rows[torch.linspace(0, len(rows) - 1, min(BATCH, len(rows) // 20 + 1)).long()]
+    values = _forward(context, model, some, numerics).values().numel() / len(some)
+    return min(int(_SURE * MOST_VALUES / max(values, 1.0)), MOST_OUTPUTS // outputs)
+
+
 def _drawn(rows: Tensor, count: int, context: Context) -> Tensor:
     return rows[torch.randperm(len(rows), generator=context.generator)[:count]]
 
@@ -118,16 +148,33 @@ def _features_of(context: Context, model: Net, rows: Tensor, numerics: Numerics)
     """Return features (N, F) float32 of rows, dense ones from the store beside the data where they are known."""
     if _learns(model) or not _is_dense(context, model, numerics):
         return _forward(context, model, rows, numerics)
-    store, wanted = _store(context, numerics), rows.numpy()
+    store, wanted = _shared(context, numerics), rows.numpy()
     values = np.empty((len(wanted), model.head.in_features), dtype=np.float32)
-    missing = np.flatnonzero(~store.read(wanted, values))
+    known = store.read(wanted, values)
 
     def forward(batch: np.ndarray) -> np.ndarray:
         found: np.ndarray = _forward(context, model, torch.from_numpy(batch), numerics).numpy()
         return found
 
-    compute(store, wanted, values, missing, forward)
+    if not known.all() and _is_padded(context) and context.deadline is None:
+        blocks = in_blocks(wanted[~known], len(context.source))
+        found = np.empty((len(blocks), values.shape[1]), dtype=np.float32)
+        compute(store, blocks, found, np.arange(len(blocks)), forward)
+        values[~known] = found[np.searchsorted(blocks, wanted[~known])]
+    else:
+        compute(store, wanted, values, np.flatnonzero(~known), forward)
     return torch.from_numpy(values)
+
+
+def _is_padded(context: Context) -> bool:
+    """Whether what else is in a batch moves a row's features, if only in the last digits."""
+    return context.job.profile.task.modality != "image"
+
+
+def _shared(context: Context, numerics: Numerics) -> FeatureStore:
+    """Return the store of features that this trial may use."""
+    store = _store(context, numerics)
+    return store.apart() if _is_padded(context) and context.deadline is not None else store
 
 
 def _forward(context: Context, model: Net, rows: Tensor, numerics: Numerics) -> Tensor:
@@ -145,7 +192,7 @@ def _known(context: Context, model: Net, rows: Tensor, numerics: Numerics) -> np
     """Return a mask (n,) of the rows whose features need not be computed."""
     if _learns(model):
         return np.zeros(len(rows), dtype=bool)
-    return _store(context, numerics).known(rows.numpy())
+    return _shared(context, numerics).known(rows.numpy())
 
 
 def _is_dense(context: Context, model: Net, numerics: Numerics) -> bool:
@@ -183,6 +230,15 @@ def _identity(context: Context) -> str:
     identity = identity_of(context.job.candidate, context.member.components, context.job.seed)
     if context.job.profile.task.modality == "text":  # nets cut texts by how long they are
         identity += repr((context.job.profile.lengths, context.job.profile.vocabulary))
+    for name, value in sorted(context.job.candidate.values.items()):
+        if not (name.startswith(("architecture.", "weights.")) and isinstance(value, str) and value):
+            continue
+        # An option may name a folder of the user's, as a model's: by tomorrow other files may lie in it.
+        with suppress(OSError, RuntimeError, ValueError):  # no such path, and no such user as in "~user"
+            path = Path(value).expanduser()
+            files = [each for each in (sorted(path.iterdir()) if path.is_dir() else [path]) if each.is_file()]
+            # Nothing for any other value: checks, which share the store, know an option by its value alone.
+            identity += "".join(repr((each.name, each.stat().st_size, each.stat().st_mtime_ns)) for each in files)
     # Ids mean nothing without their vocabulary, after which their folder is named.
     return identity + Path(context.job.tokens).name if context.view.encoding == "tokens" else identity
 

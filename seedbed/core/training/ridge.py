@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seedbed.core.task import TaskKind
+from seedbed.core.training.evaluate import Patience
 
 RELATIVE_STRENGTHS = tuple(10.0 ** (exponent / 2) for exponent in range(4, -13, -1))
 """In units of the mean squared length of the rows, so that neither the scale nor the number of features matters."""
@@ -61,30 +62,35 @@ def fit_ridge(
     *,
     strengths: Sequence[float] = (),
     standardise: bool = True,
+    patience: Patience | None = None,
 ) -> RidgeFit:
     """Fit with the strength that has the least squared error on rows left out; of equals, the first.
 
     Where both rows and features are many, some of the rows choose the strength (`_MOST_SIDE`, `_MOST_ROWS`),
-    and all are used for the fit itself.
+    and all are used for the fit itself. When `patience` is over, the best strength so far stands, and the fit ends
+    at the step it has reached; only the decomposition has to be whole.
 
     Args:
         features: float32 (N, F), of which no copy is made.
         targets: int64 (N,) for classification, float32 (N, K) for several labels, float32 (N,) for values.
         strengths: to choose from; by default `RELATIVE_STRENGTHS`.
         standardise: whether features are divided by their deviations.
+
+    Raises:
+        Stopped: the fit was asked to end.
     """
+    patience = patience or Patience()
     goals = _goals(targets, kind, outputs)
     scale = _deviations(features) if standardise else features.new_ones(features.shape[1], dtype=torch.float64)
-    whole = _Standardised.of(features, scale)
+    whole = _Standardised.of(features, scale, patience)
     rows = _choosing_rows(len(features), features.shape[1], generator)
-    chosen = whole if rows is None else _Standardised.of(features[rows], scale)
+    chosen = whole if rows is None else _Standardised.of(features[rows], scale, patience)
     found = _decomposed(chosen, goals if rows is None else goals[rows])
-    errors = {each: _error(found.left_out(each), found.goals) for each in strengths or chosen.strengths()}
-    best = min(errors, key=lambda each: errors[each])
+    best = _best(found, strengths or chosen.strengths(), patience)
     left_out = found.left_out(best)
     weight = found.weight(best)
     if rows is not None:
-        weight = _solve(whole, goals - goals.mean(0), best, start=weight)
+        weight = _solve(whole, goals - goals.mean(0), best, start=weight, patience=patience)
     factor = _factor(left_out, targets if rows is None else targets[rows], kind)
     weight = factor[:, None] * weight / scale
     bias = factor * goals.mean(0) - weight @ whole.mean
@@ -102,8 +108,9 @@ def _goals(targets: Tensor, kind: TaskKind, outputs: int) -> Tensor:
     """Return what least squares shall hit, float64 (N, K): ±1 for classes and labels, values as they are."""
     if kind == "regression":
         return targets.double().reshape(-1, 1)
-    ones = F.one_hot(targets, outputs) if kind == "classification" else targets
-    return 2.0 * ones.double() - 1.0
+    if kind == "multilabel":
+        return 2.0 * targets.double() - 1.0
+    return torch.full((len(targets), outputs), -1.0, dtype=torch.float64).scatter_(1, targets[:, None], 1.0)
 
 
 def _choosing_rows(rows: int, features: int, generator: torch.Generator) -> Tensor | None:
@@ -114,26 +121,32 @@ def _choosing_rows(rows: int, features: int, generator: torch.Generator) -> Tens
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Standardised:
-    """Features (N, F) seen about their mean and in units of `scale`, a few at a time: there is no whole copy."""
+    """Features (N, F) seen about their mean and in units of `scale`, a few at a time: there is no whole copy.
+
+    `patience` is asked each time whether the fit should be given up.
+    """
 
     features: Tensor
     mean: Tensor
     scale: Tensor
+    patience: Patience
 
     @classmethod
-    def of(cls, features: Tensor, scale: Tensor) -> _Standardised:
+    def of(cls, features: Tensor, scale: Tensor, patience: Patience) -> _Standardised:
         """Measure the mean (F,), float64: in float32 a constant feature would not be its own mean."""
         mean = torch.cat([each.double().mean(0) for _, each in _columns(features)])
-        return cls(features, mean, scale)
+        return cls(features, mean, scale, patience)
 
     def columns(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield some columns at a time, float64 (N, f)."""
         for place, each in _columns(self.features):
+            self.patience.check()
             yield place, (each.double() - self.mean[place]) / self.scale[place]
 
     def rows(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield some rows at a time, float64 (n, F)."""
         for place, each in _rows(self.features):
+            self.patience.check()
             yield place, (each.double() - self.mean) / self.scale
 
     def strengths(self) -> list[float]:
@@ -269,14 +282,21 @@ def _decomposed(data: _Standardised, goals: Tensor) -> _Decomposed:
     return _ByRows.of(data, goals) if rows <= features else _ByFeatures.of(data, goals)
 
 
-def _error(left_out: Tensor, goals: Tensor) -> float:
-    return float((left_out - goals).square().mean())
+def _best(found: _Decomposed, strengths: Sequence[float], patience: Patience) -> float:
+    """Return the strength with the least squared error on rows left out; of equals, the first."""
+    errors: dict[int, float] = {}
+    for place in sorted(range(len(strengths)), key=lambda place: abs(place - len(strengths) // 2)):
+        # From the middle: where there is time for few, neither the stiffest nor the loosest is it.
+        if errors and patience.is_half_over():
+            break
+        errors[place] = float((found.left_out(strengths[place]) - found.goals).square().mean())
+    return strengths[min(errors, key=lambda place: (errors[place], place))]
 
 
-def _solve(data: _Standardised, goals: Tensor, strength: float, start: Tensor) -> Tensor:
+def _solve(data: _Standardised, goals: Tensor, strength: float, start: Tensor, patience: Patience) -> Tensor:
     """Return the weights (K, F) for centred goals (N, K), from those of some rows, by conjugate gradients.
 
-    All columns of goals go side by side. What is left is less than a thousandth of the error at the start.
+    All columns of goals go side by side. With time, less than a thousandth of the error at the start is left.
     """
     dtype = data.features.dtype
 
@@ -293,7 +313,7 @@ def _solve(data: _Standardised, goals: Tensor, strength: float, start: Tensor) -
     direction, size = rest, rest.square().sum(1)
     enough = _TOLERANCE**2 * size
     for _ in range(_MOST_STEPS):
-        if bool((size <= enough).all()):
+        if bool((size <= enough).all()) or patience.is_over():
             break
         image = multiply(direction)
         length = size / (direction * image).sum(1).clamp_min(1e-300)

@@ -9,19 +9,20 @@ features, for all outputs at once, in SciPy: single-threaded, so equal seeds giv
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import scipy.sparse
 import torch
-from scipy.special import expit, logit, logsumexp, softmax
 from torch import Tensor
 
 from seedbed.core.task import TaskKind
+from seedbed.core.training.evaluate import Patience, Stop, never
 from seedbed.core.training.head import LinearHead
-from seedbed.core.training.log_ratios import column_weights, weighted
+from seedbed.core.training.log_ratios import chunks, column_weights, weighted
+from seedbed.core.training.sparse import sample_within
+from seedbed.core.training.sparse_losses import SparseLoss, loss_of
 
 # Of the sum over rows, from stiff to loose: 1/C in scikit-learn's words. That of a sum keeps its meaning from a part
 # of the rows to all of them.
@@ -37,68 +38,69 @@ _BIAS = np.float32(16.0)  # square of a constant column: so large that the stren
 _MOST_STEPS = 30
 _MOST_PRODUCTS = 60
 _STEP_SIZES = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)
-_MOST_VALUES = 100_000_000
-"""Of the features, the stored values that a fit uses at most: those of 300,000 sentences or 70,000 texts of 100 words,
-0.8 GB, and as much again for their transpose."""
+MOST_VALUES = 100_000_000
+"""Of the features, the stored values that a fit uses at most: those of 300,000 sentences or 70,000 texts of 100 words.
+
+0.8 GB, and at its height the fit holds twice as much besides: columns numbered by use, values weighted, and both
+transposed."""
+
+MOST_OUTPUTS = 16_000_000
+"""The most rows times outputs: 64 MB, of which the solver holds seventeen at once."""
 
 _Array = np.ndarray
 
 
 def fit_sparse_head(
-    features: Tensor, targets: Tensor, kind: TaskKind, outputs: int, generator: torch.Generator
+    features: Tensor,
+    targets: Tensor,
+    kind: TaskKind,
+    outputs: int,
+    generator: torch.Generator,
+    *,
+    patience: Patience | None = None,
 ) -> LinearHead:
     """Fit the linear head of least loss, with the L2 strength that does best on rows held out.
 
     Logistic regression, multinomial for classes and one for each label, or ridge regression. The strength, and
     whether columns are weighted by how differently the classes use them (`log_ratios`), is chosen by the loss
     itself, so that probabilities come out calibrated. Of more rows than fit into memory a random sample is used.
+    When `patience` is over, the best strength so far stands, and the fit ends at the step it has reached.
 
     Args:
         features: float32 (N, F), sparse CSR, on the CPU; rows of about length 1.
         targets: int64 (N,) in [0, outputs) for classification, 0 and 1 (N, K) for multi-label, float32 (N,)
             for regression.
+
+    Raises:
+        Stopped: the fit was asked to end.
     """
-    picked = _affordable(features, generator)
+    patience = patience or Patience()
+    picked = sample_within(features, max(MOST_OUTPUTS // outputs, 1), MOST_VALUES, generator)
     inputs, columns = _in_use(_rows_of(features, picked))
     wanted = targets.numpy() if picked is None else targets.numpy()[picked]
-    loss = _loss_of(kind, outputs)
+    loss = loss_of(kind, outputs)
     goals = loss.goals(wanted)
 
     order = torch.randperm(inputs.shape[0], generator=generator).numpy()
     order = order[: _choosing_rows(inputs, goals)]
-    ways = (False, True) if kind != "regression" else (False,)
-    chosen = [_choose(inputs, goals, loss, order, by_ratios=way) for way in ways]
-    best = min(range(len(ways)), key=lambda way: chosen[way][1])
-    strength = chosen[best][0]
-    scale = column_weights(inputs, goals) if ways[best] else np.ones(inputs.shape[1], dtype=np.float32)
-    problem = _Problem.of(weighted(inputs, scale) if ways[best] else inputs, goals, loss)
+    strength, expected = _choose(inputs, goals, loss, order, patience.is_half_over, by_ratios=False)
+    scale = np.ones(inputs.shape[1], dtype=np.float32)
+    if kind != "regression" and not patience.is_half_over():
+        other, reached = _choose(inputs, goals, loss, order, patience.is_half_over, by_ratios=True)
+        if reached < expected:
+            strength, scale = other, column_weights(inputs, goals)
+            inputs = weighted(inputs, scale)
+    problem = _Problem.of(inputs, goals, loss)
     found: _Solution | None = None
     for each in (100 * strength, 10 * strength):  # straight to a loose one takes five times as many products
-        found = problem.solve(each, found, slack=3.0)
-    found = problem.solve(strength, found)
+        found = problem.solve(each, found, slack=3.0, is_over=patience.is_over)
+    found = problem.solve(strength, found, is_over=patience.is_over)
     weight, bias = problem.weights(found)
     weight = weight * scale[:, None]
 
     everything = torch.zeros(outputs, features.shape[1])
     everything[:, torch.from_numpy(columns)] = torch.from_numpy(np.ascontiguousarray(loss.to_logits(weight).T))
     return LinearHead(everything, torch.from_numpy(loss.to_logits(bias)), strength)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Loss:
-    """A loss in terms of linear outputs Z (N, K) and goals Y (N, K), both float32.
-
-    `value` is its mean over rows, `slope` and `bend` the first derivative and the second's product with a
-    direction D (N, K), a row each, without the mean. `goals` brings targets into the form of Y, `to_logits`
-    weights (…, K) into one column for each output of the head, and `base` is the best constant Z (K,).
-    """
-
-    goals: Callable[[_Array], _Array]
-    base: Callable[[_Array], _Array]
-    value: Callable[[_Array, _Array], float]
-    slope: Callable[[_Array, _Array], _Array]
-    bend: Callable[[_Array], Callable[[_Array], _Array]]
-    to_logits: Callable[[_Array], _Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +115,6 @@ class _Solution:
     outputs: _Array
 
 
-def _affordable(features: Tensor, generator: torch.Generator) -> _Array | None:
-    """Return the rows of a sample that has at most `_MOST_VALUES` values, rising; None: all rows do."""
-    counts = features.crow_indices().diff().numpy()
-    if counts.sum(dtype=np.int64) <= _MOST_VALUES:
-        return None
-    order = torch.randperm(len(counts), generator=generator).numpy()
-    return np.sort(order[np.cumsum(counts[order], dtype=np.int64) <= _MOST_VALUES])
-
-
 def _rows_of(features: Tensor, picked: _Array | None) -> Any:  # noqa: ANN401 - SciPy's matrices have no types
     parts = (features.values(), features.col_indices(), features.crow_indices())
     rows = scipy.sparse.csr_matrix(tuple(part.numpy() for part in parts), shape=tuple(features.shape))
@@ -130,13 +123,17 @@ def _rows_of(features: Tensor, picked: _Array | None) -> Any:  # noqa: ANN401 - 
 
 def _in_use(rows: Any) -> tuple[Any, _Array]:  # noqa: ANN401
     """Return rows (N, F) without the columns in which there is nothing, and the numbers of those that are left."""
-    count = np.bincount(rows.indices, minlength=rows.shape[1])
+    count = np.zeros(rows.shape[1], dtype=np.int64)
+    for some in chunks(rows.nnz):
+        count += np.bincount(rows.indices[some], minlength=rows.shape[1])
     # Common columns come first: what a product reads again and again then lies side by side in the cache.
     columns = np.argsort(-count, kind="stable")[: np.count_nonzero(count)]
     place = np.zeros(rows.shape[1], dtype=np.int32)
     place[columns] = np.arange(len(columns), dtype=np.int32)
-    shape = (rows.shape[0], len(columns))
-    return scipy.sparse.csr_matrix((rows.data, place[rows.indices], rows.indptr), shape=shape), columns
+    indices = np.empty_like(rows.indices)
+    for some in chunks(rows.nnz):
+        indices[some] = place[rows.indices[some]]
+    return scipy.sparse.csr_matrix((rows.data, indices, rows.indptr), shape=(rows.shape[0], len(columns))), columns
 
 
 def _choosing_rows(inputs: Any, goals: _Array) -> int:  # noqa: ANN401 - SciPy's matrices have no types
@@ -145,7 +142,15 @@ def _choosing_rows(inputs: Any, goals: _Array) -> int:  # noqa: ANN401 - SciPy's
     return min(max(affordable, _FEWEST_CHOOSING_ROWS), _CHOOSING_ROWS)
 
 
-def _choose(inputs: Any, goals: _Array, loss: _Loss, order: _Array, *, by_ratios: bool) -> tuple[float, float]:  # noqa: ANN401
+def _choose(
+    inputs: Any,  # noqa: ANN401
+    goals: _Array,
+    loss: SparseLoss,
+    order: _Array,
+    is_over: Stop,
+    *,
+    by_ratios: bool,
+) -> tuple[float, float]:
     """Return the strength, summed over rows, that has the least loss on held-out rows, and that loss."""
     if len(order) < _FOLDS:
         return _USUAL_STRENGTH, math.inf
@@ -153,7 +158,9 @@ def _choose(inputs: Any, goals: _Array, loss: _Loss, order: _Array, *, by_ratios
     parts = [_Part.of(inputs, goals, loss, np.setdiff1d(order, each), each, by_ratios=by_ratios) for each in held]
     losses: dict[float, float] = {}
     for strength in _STRENGTHS:  # each fit starts from the last, stiffer one
-        losses[strength] = sum(part.fit(strength) for part in parts)
+        if losses and is_over():
+            break
+        losses[strength] = sum(part.fit(strength, is_over) for part in parts)
         if losses[strength] > 1.02 * min(losses.values()):
             break  # the curve has turned; looser fits only get worse
     best = min(losses, key=lambda each: losses[each])
@@ -174,7 +181,7 @@ class _Part:
         cls,
         inputs: Any,  # noqa: ANN401
         goals: _Array,
-        loss: _Loss,
+        loss: SparseLoss,
         kept: _Array,
         held: _Array,
         *,
@@ -188,9 +195,9 @@ class _Part:
             near, far = weighted(near, scale), weighted(far, scale)
         return cls(_Problem.of(near, goals[kept], loss), far, goals[held])
 
-    def fit(self, strength: float) -> float:
+    def fit(self, strength: float, is_over: Stop) -> float:
         """Fit anew from the last fit, and return the loss on the rows held out."""
-        self.found = self.problem.solve(strength, self.found)
+        self.found = self.problem.solve(strength, self.found, is_over=is_over)
         weight, bias = self.problem.weights(self.found)
         return self.problem.loss.value(self.far @ weight + bias, self.far_goals)
 
@@ -202,11 +209,11 @@ class _Problem:
     inputs: Any
     transposed: Any
     goals: _Array
-    loss: _Loss
+    loss: SparseLoss
     base: _Array
 
     @classmethod
-    def of(cls, inputs: Any, goals: _Array, loss: _Loss) -> _Problem:  # noqa: ANN401 - SciPy's have no types
+    def of(cls, inputs: Any, goals: _Array, loss: SparseLoss) -> _Problem:  # noqa: ANN401 - SciPy's have no types
         """Lay out what the fit reads again and again."""
         # Rows of the transposed are twice as fast to go through as columns of `inputs`.
         return cls(inputs, inputs.T.tocsr(), goals, loss, loss.base(goals))
@@ -219,14 +226,18 @@ class _Problem:
         """Return the products of all rows, with their constant column, and a sum of them: (N, K)."""
         return cast(_Array, self.inputs @ (self.transposed @ mix) + _BIAS * mix.sum(0))
 
-    def solve(self, strength: float, start: _Solution | None = None, *, slack: float = 1.0) -> _Solution:
-        """Minimise summed loss + strength/2 · |weights|², `slack` times less exactly than usual."""
+    def solve(
+        self, strength: float, start: _Solution | None = None, *, slack: float = 1.0, is_over: Stop = never
+    ) -> _Solution:
+        """Minimise summed loss + strength/2 · |weights|², `slack` times less exactly than usual, until `is_over`."""
         found = start or _Solution(np.zeros_like(self.goals), np.broadcast_to(self.base, self.goals.shape))
         first = self.loss.slope(np.broadcast_to(self.base, self.goals.shape), self.goals)
         enough = (slack * _TOLERANCE) ** 2 * _dot(first, self.alike(first))
         for _ in range(_MOST_STEPS):
+            if is_over():
+                break
             slope = self.loss.slope(found.outputs, self.goals) + np.float32(strength) * found.mix
-            step = self._step(found, slope, strength, enough)
+            step = self._step(found, slope, strength, enough, is_over)
             if step is None or (better := self._along(found, step, slope, strength)) is None:
                 break
             found = better
@@ -246,7 +257,7 @@ class _Problem:
         square = _dot(found.mix, found.outputs - self.base)
         return len(self.goals) * self.loss.value(found.outputs, self.goals) + strength / 2 * square
 
-    def _step(self, found: _Solution, slope: _Array, strength: float, enough: float) -> _Solution | None:
+    def _step(self, found: _Solution, slope: _Array, strength: float, enough: float, is_over: Stop) -> _Solution | None:
         """Return about the step to where the quadratic model of the objective is least; None: it is here.
 
         Conjugate gradients in the metric of the weights: of each direction both its mix of rows and the change
@@ -271,7 +282,7 @@ class _Problem:
             residual = residual - size * bent
             pulled = self.alike(residual)
             before, square = square, _dot(residual, pulled)
-            if square <= least:
+            if square <= least or is_over():
                 break
             turn = np.float32(square / before)
             direction, change = residual + turn * direction, pulled + turn * change
@@ -280,59 +291,3 @@ class _Problem:
 
 def _dot(one: _Array, other: _Array) -> float:
     return float(np.multiply(one, other).sum(dtype=np.float64))
-
-
-def _loss_of(kind: TaskKind, outputs: int) -> _Loss:
-    if kind == "regression":
-        return _SQUARES
-    if kind == "multilabel":
-        return _LABELS
-    return _TWO_CLASSES if outputs == 2 else _classes(outputs)
-
-
-def _classes(outputs: int) -> _Loss:
-    """Cross-entropy of a softmax."""
-
-    def bend(outputs: _Array) -> Callable[[_Array], _Array]:
-        chances = softmax(outputs, axis=1)
-        return lambda d: chances * (d - (chances * d).sum(1, keepdims=True))
-
-    return _Loss(
-        goals=lambda targets: np.eye(outputs, dtype=np.float32)[targets],
-        base=lambda goals: np.log((goals.sum(0) + 1) / (len(goals) + outputs)).astype(np.float32),
-        value=lambda outputs, goals: float((logsumexp(outputs, axis=1) - (outputs * goals).sum(1)).mean()),
-        slope=lambda outputs, goals: softmax(outputs, axis=1) - goals,
-        bend=bend,
-        to_logits=lambda weights: weights,
-    )
-
-
-def _bend_of_labels(outputs: _Array) -> Callable[[_Array], _Array]:
-    chances = expit(outputs)
-    width = chances * (1 - chances)
-    return lambda d: width * d
-
-
-_LABELS = _Loss(  # cross-entropy of a sigmoid for each output, added up
-    goals=lambda targets: targets.astype(np.float32),
-    base=lambda goals: logit((goals.sum(0) + 0.5) / (len(goals) + 1)).astype(np.float32),
-    value=lambda outputs, goals: float((np.logaddexp(0, outputs) - outputs * goals).sum(1).mean()),
-    slope=lambda outputs, goals: expit(outputs) - goals,
-    bend=_bend_of_labels,
-    to_logits=lambda weights: weights,
-)
-
-_TWO_CLASSES = replace(  # one column does the work of two, in half the time
-    _LABELS,
-    goals=lambda targets: (targets == 1).astype(np.float32)[:, None],
-    to_logits=lambda weights: np.concatenate([-weights / 2, weights / 2], axis=-1),
-)
-
-_SQUARES = _Loss(
-    goals=lambda targets: targets.astype(np.float32).reshape(len(targets), -1),
-    base=lambda goals: goals.mean(0),
-    value=lambda outputs, goals: float(np.square(outputs - goals).sum(1).mean() / 2),
-    slope=lambda outputs, goals: outputs - goals,
-    bend=lambda outputs: lambda d: d,
-    to_logits=lambda weights: weights,
-)

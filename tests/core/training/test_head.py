@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
+from core.training.helpers import FakeClock
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from seedbed.core.training import head as heads
+from seedbed.core.training.evaluate import Patience, Stopped
 from seedbed.core.training.head import fit_head
 
 
@@ -167,3 +172,56 @@ def test_a_ridge_head_is_as_good_on_digits():
     head = fit_head(features, targets, "classification", 10, _generator(), prefer="ridge")
     assert _accuracy(head(unseen), truth) > 0.92
     assert _log_loss(head(unseen), truth) < 0.3
+
+
+@pytest.mark.parametrize("prefer", ["logistic", "ridge"])
+@pytest.mark.parametrize("asked", [0, 1, 2, 15])
+def test_a_fit_ends_when_it_is_asked_to(prefer, asked):
+    (features, targets), _ = _digits()
+    answers = iter([False] * asked + [True])
+    with pytest.raises(Stopped):
+        fit_head(
+            features,
+            targets,
+            "classification",
+            10,
+            _generator(),
+            prefer=prefer,
+            patience=Patience(should_stop=lambda: next(answers)),
+        )
+
+
+@pytest.mark.parametrize(("until", "least"), [(20.0, 0.85), (60.0, 0.9), (120.0, 0.92)])
+def test_a_late_fit_gives_what_it_has_found_so_far(until, least):
+    (features, targets), (unseen, truth) = _digits()
+    patience = Patience(clock=FakeClock(step=1.0), until=until)
+    head = fit_head(features, targets, "classification", 10, _generator(), patience=patience)
+    assert patience.ran_out
+    assert patience.clock.now < until + 5, "hardly a step was taken after the end"
+    assert _accuracy(head(unseen), truth) > least
+
+
+def test_a_fit_in_time_is_the_one_without_a_limit():
+    (features, targets), _ = _digits()
+    patience = Patience(clock=FakeClock(step=1.0), until=1e6)
+    plain = fit_head(features, targets, "classification", 10, _generator())
+    timed = fit_head(features, targets, "classification", 10, _generator(), patience=patience)
+    assert not patience.ran_out
+    assert torch.equal(plain.weight, timed.weight)
+
+
+def test_wherever_it_is_cut_short_a_solution_is_no_worse_than_an_earlier_one():
+    """The solver may just be trying a step that is too long."""
+    generator = _generator()
+    features = torch.randn(300, 20, generator=generator) * torch.logspace(-1, 1, 20) * 3
+    scores = features[:, :3] * torch.tensor([3.0, 1.0, 0.3]) + torch.randn(300, 3, generator=generator)
+    targets = scores.argmax(1)
+
+    def objective(steps):
+        asked = iter(range(steps))
+        weight, bias = heads._solve(features, targets, 3, 1e-4, None, lambda: next(asked, None) is None)
+        return _log_loss(features @ weight.T + bias, targets) + 1e-4 / 2 * float(weight.square().sum())
+
+    reached = [objective(steps) for steps in range(30)]
+    assert all(later <= earlier for earlier, later in itertools.pairwise(reached))
+    assert reached[-1] < 0.95 * reached[0]

@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse
 import torch
 
+from seedbed.core.training import log_ratios
 from seedbed.core.training.log_ratios import column_weights, weighted
 from seedbed.core.training.sparse import apply_linear
 from seedbed.core.training.sparse_head import fit_sparse_head
@@ -42,6 +43,20 @@ def test_a_label_that_all_rows_have_or_none_gives_finite_weights(label):
     rows = _rows([[1, 0], [1, 1]])
     assert np.isfinite(column_weights(rows, np.full((2, 1), label, dtype=np.float32))).all()
     assert np.isfinite(column_weights(_rows(np.zeros((2, 2))), np.full((2, 1), label, dtype=np.float32))).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_rows_without_any_column_have_no_weights():
+    assert column_weights(_rows(np.zeros((3, 0))), np.ones((3, 1), dtype=np.float32)).shape == (0,)
+
+
+def test_few_values_at_a_time_give_the_same(monkeypatch):
+    rows = scipy.sparse.random(200, 50, 0.2, format="csr", dtype=np.float32, random_state=0)
+    label = (np.arange(200) % 2).astype(np.float32)[:, None]
+    whole = column_weights(rows, label)
+    monkeypatch.setattr(log_ratios, "_CHUNK", 37)
+    assert np.array_equal(column_weights(rows, label), whole)
+    assert np.array_equal(weighted(rows, whole).toarray(), rows.toarray() * whole)
 
 
 def test_weighted_columns_are_products_and_the_rows_stay_as_they_were():

@@ -3,10 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from core.training.helpers import FakeClock
 from sklearn.linear_model import RidgeClassifierCV, RidgeCV
 from torch.nn.functional import cross_entropy
 
 from seedbed.core.training import ridge
+from seedbed.core.training.evaluate import Patience
 from seedbed.core.training.ridge import fit_ridge
 
 STRENGTHS = np.logspace(-3, 3, 10).tolist()
@@ -169,3 +171,29 @@ def test_equal_seeds_give_equal_fits(monkeypatch):
     monkeypatch.setattr(ridge, "_MOST_SIDE", 20)
     inputs, targets = _blobs(60, 40, 2)
     assert torch.equal(_fit(inputs, targets).weight, _fit(inputs, targets).weight)
+
+
+def test_a_late_fit_takes_a_strength_from_the_middle_and_the_weights_of_the_rows_that_chose(monkeypatch):
+    inputs, targets = _blobs(200, 100, 3)
+    monkeypatch.setattr(ridge, "_MOST_SIDE", 80)
+    patience = Patience(until=0.0)
+    late = _fit(inputs, targets, patience=patience, strengths=STRENGTHS)
+    assert patience.ran_out
+    assert late.strength == STRENGTHS[len(STRENGTHS) // 2]
+    right = (inputs @ late.weight.T + late.bias).argmax(1) == targets
+    assert float(right.float().mean()) > 0.6
+    whole = _fit(inputs, targets, strengths=[late.strength])
+    assert not torch.allclose(late.weight, whole.weight, atol=1e-3)
+
+
+def test_a_fit_in_time_is_the_one_without_a_limit(monkeypatch):
+    monkeypatch.setattr(ridge, "_MOST_SIDE", 20)
+    inputs, targets = _blobs(60, 40, 2)
+    patience = Patience(clock=FakeClock(step=1.0), until=1e6)
+    assert torch.equal(_fit(inputs, targets, patience=patience).weight, _fit(inputs, targets).weight)
+    assert not patience.ran_out
+
+
+def test_of_strengths_that_are_equally_good_the_first_is_taken():
+    inputs = torch.zeros(12, 3)
+    assert _fit(inputs, torch.arange(12) % 2, strengths=STRENGTHS).strength == STRENGTHS[0]

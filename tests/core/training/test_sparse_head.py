@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
+from core.training.helpers import FakeClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from seedbed.core.training import sparse_head
+from seedbed.core.training.evaluate import Patience, Stopped
 from seedbed.core.training.sparse import apply_linear
 from seedbed.core.training.sparse_head import fit_sparse_head
+from seedbed.core.training.sparse_losses import loss_of
 
 
 def _generator(seed=0):
@@ -153,7 +156,7 @@ def test_equal_seeds_give_equal_heads():
 def test_of_more_values_than_fit_into_memory_a_sample_is_used(monkeypatch):
     values, targets = _texts(1000, 200, 2)
     features, used = _csr(values), []
-    monkeypatch.setattr(sparse_head, "_MOST_VALUES", features.values().numel() // 2)
+    monkeypatch.setattr(sparse_head, "MOST_VALUES", features.values().numel() // 2)
     solve = sparse_head._Problem.solve
     monkeypatch.setattr(
         sparse_head._Problem, "solve", lambda self, *a, **k: (used.append(self.inputs.nnz), solve(self, *a, **k))[1]
@@ -179,3 +182,60 @@ def test_the_features_are_left_as_they_were():
     before = _scipy(features).copy()
     fit_sparse_head(features, torch.tensor(targets), "classification", 2, _generator())
     assert (_scipy(features) != before).nnz == 0
+
+
+def test_of_many_outputs_fewer_rows_are_fitted(monkeypatch):
+    values, targets = _texts(400, 60, 4)
+    used, of = [], sparse_head._Problem.of
+    monkeypatch.setattr(sparse_head, "MOST_OUTPUTS", 4 * 150)
+    monkeypatch.setattr(
+        sparse_head._Problem, "of", lambda inputs, *rest: (used.append(inputs.shape[0]), of(inputs, *rest))[1]
+    )
+    fit_sparse_head(_csr(values), torch.tensor(targets), "classification", 4, _generator())
+    assert max(used) == 150
+
+
+@pytest.mark.parametrize("asked", [0, 1, 5, 40])
+def test_a_fit_ends_when_it_is_asked_to(asked):
+    values, targets = _texts(300, 80, 3)
+    answers = iter([False] * asked + [True])
+    patience = Patience(should_stop=lambda: next(answers))
+    with pytest.raises(Stopped):
+        fit_sparse_head(_csr(values), torch.tensor(targets), "classification", 3, _generator(), patience=patience)
+
+
+@pytest.mark.parametrize("until", [60.0, 150.0])
+def test_a_late_fit_gives_what_it_has_found_so_far(until):
+    values, targets = _texts(1200, 400, 3)
+    patience = Patience(clock=FakeClock(step=1.0), until=until)
+    head = fit_sparse_head(
+        _csr(values[:800]), torch.tensor(targets[:800]), "classification", 3, _generator(), patience=patience
+    )
+    assert patience.ran_out
+    assert patience.clock.now < until + 5, "hardly a step was taken after the end"
+    outputs = apply_linear(_csr(values[800:]), head.weight, head.bias)
+    assert _log_loss(outputs, targets[800:]) < 0.97 * np.log(3)
+
+
+def test_a_fit_in_time_is_the_one_without_a_limit():
+    values, targets = _texts(300, 80, 3)
+    patience = Patience(clock=FakeClock(step=1.0), until=1e6)
+    plain, timed = (
+        fit_sparse_head(_csr(values), torch.tensor(targets), "classification", 3, _generator(), patience=each)
+        for each in (None, patience)
+    )
+    assert not patience.ran_out
+    assert torch.equal(plain.weight, timed.weight)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 9])
+def test_the_solver_asks_between_products_whether_to_go_on(monkeypatch, steps):
+    values, targets = _texts(300, 200, 3, clarity=1.0)
+    loss = loss_of("classification", 3)
+    goals = loss.goals(targets)
+    problem, asked, products = sparse_head._Problem.of(_scipy(_csr(values)), goals, loss), iter(range(steps)), []
+    alike = sparse_head._Problem.alike
+    monkeypatch.setattr(sparse_head._Problem, "alike", lambda self, mix: (products.append(1), alike(self, mix))[1])
+    found = problem.solve(1e-3, is_over=lambda: next(asked, None) is None)
+    assert steps <= len(products) <= steps + 2
+    assert loss.value(found.outputs, goals) < np.log(3)

@@ -1,0 +1,111 @@
+"""A last lap, after a candidate was judged: it learns from the rows it was judged by as well.
+
+A validation part is a fifth of what there is to learn from where rows are few, and what is left out of a model for
+good is missed in use. What was judged is what the leaderboard shows; the lap only begins where that ended, and
+what it makes worse is thrown away.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from seedbed.core.errors import OutOfTime
+from seedbed.core.training.assemble import Net
+from seedbed.core.training.context import CHECKED_ROWS, PLAIN, Context
+from seedbed.core.training.evaluate import Stopped, predict_rows
+from seedbed.core.training.folds import on_all_rows
+from seedbed.core.training.member import CHECKPOINT
+from seedbed.core.training.outputs import mean_loss
+from seedbed.core.training.predictions import load_predictions
+
+log = logging.getLogger(__name__)
+
+SINCE = 0.5
+"""Where in its schedule the learning rate begins again, and how much of the epochs are done once more at most."""
+
+_SHARE = 0.3
+"""Of a trial's time."""
+
+_LEAST_GAIN = 0.1
+"""Of all rows, what the validation rows must be for it: a few per cent more teach little."""
+
+
+def may_learn_more(context: Context) -> bool:
+    """Whether the rows it was judged by may be learnt from."""
+    is_part = context.keeps_last  # of folds, after which all rows are learnt from anyway
+    if is_part or context.job.is_yardstick or context.job.profile.has_own_valid or not len(context.valid_rows):
+        return False
+    return len(on_all_rows(context).train_rows) > len(context.train_rows)
+
+
+def has_lap(context: Context) -> bool:
+    """Whether a training that is judged goes on with all rows."""
+    if not may_learn_more(context):
+        return False
+    total = len(on_all_rows(context).train_rows)
+    return total - len(context.train_rows) >= _LEAST_GAIN * total
+
+
+@contextmanager
+def time_for_lap(context: Context) -> Iterator[None]:
+    """Keep a share of the trial's time free; what comes after the trial is then the lap's to think of."""
+    job, deadline = context.job, context.deadline
+    if deadline is not None:
+        context.deadline = deadline - _SHARE * (deadline - context.clock())
+    context.job = replace(job, rows_after=0)
+    try:
+        yield
+    finally:
+        context.job, context.deadline = job, deadline
+
+
+def lap_of(context: Context, epochs: float) -> Context:
+    """Return the context of the lap, in a folder of its own, after a training of so many epochs."""
+    folder = context.folder / "lap"
+    folder.mkdir(exist_ok=True)
+    fidelity = replace(context.job.fidelity, epochs=SINCE * epochs)
+    return replace(on_all_rows(context), job=replace(context.job, folder=str(folder), fidelity=fidelity))
+
+
+def adopt(context: Context, lap: Context, model: Net) -> None:
+    """Let the model of the lap take the place of the one that was judged, unless it is worse on what it learnt."""
+    judged = load_predictions(context.folder / "predictions.npz")
+    few = np.linspace(0, len(judged.rows) - 1, min(CHECKED_ROWS, len(judged.rows))).astype(np.int64)
+    PLAIN.lay_out_model(model)
+    outputs = predict_rows(
+        model,
+        context.source,
+        torch.from_numpy(judged.rows[few]),
+        context.view,
+        PLAIN,
+        context.job.profile,
+        should_stop=context.should_stop,
+    ).numpy()
+    before, after = (
+        mean_loss(judged.targets[few], found, context.job.profile) for found in (judged.outputs[few], outputs)
+    )
+    if after <= before:
+        (lap.folder / CHECKPOINT).replace(context.folder / CHECKPOINT)
+        context.notes.append("After it was judged, it was trained on, with the validation rows as well.")
+    else:
+        context.notes.append("Trained on with the validation rows it became worse: it stays as it was judged.")
+
+
+@contextmanager
+def unharmed(context: Context) -> Iterator[None]:
+    """Let a model learn more in a context that is judged already: whatever goes wrong, the result stays."""
+    try:
+        yield
+    except (Stopped, OutOfTime):
+        return
+    except Exception:  # a candidate's code is a plugin's border
+        log.warning("What was judged could not learn from all rows, and stays as it was.", exc_info=True)
+    finally:
+        shutil.rmtree(context.folder / "lap", ignore_errors=True)
