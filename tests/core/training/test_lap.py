@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from core.training.helpers import FakeClock, fake_lookup, looks, make_data, run_job, trial_job
+from safetensors.torch import load_file
+
+from seedbed.core.data.feeding.images import Images
+from seedbed.core.data.splitting.splits import save_splits
+from seedbed.core.errors import Diverged
+from seedbed.core.search.candidate import Fidelity
+from seedbed.core.search.events import TrialFinished
+from seedbed.core.training import finetune, lap
+from seedbed.core.training.assemble import build_model
+from seedbed.core.training.context import PLAIN
+from seedbed.core.training.evaluate import predict_rows
+from seedbed.core.training.member import load_member
+from seedbed.core.training.predictions import load_predictions
+
+SAID = "After it was judged, it was trained on, with the validation rows as well."
+WORSE = "Trained on with the validation rows it became worse: it stays as it was judged."
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Data whose validation rows may be trained on, all but the first three."""
+    found = make_data(tmp_path / "made", rows=180)
+    folds = np.full(len(found.splits.targets), -1, dtype=np.int8)
+    folds[found.splits.train] = 0
+    folds[found.splits.valid[3:]] = 1
+    save_splits(replace(found.splits, folds=folds), found.split_file)
+    return found
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The rows that every training was done with, and the rates it began with."""
+    seen = []
+    whole = finetune.train
+
+    def spied(parts, lesson, pace, **more):
+        seen.append((sorted(lesson.rows.tolist()), parts.schedule(0.0), pace.max_steps))
+        return whole(parts, lesson, pace, **more)
+
+    monkeypatch.setattr(finetune, "train", spied)
+    return seen
+
+
+def _train(made, folder, clock=None, **options):
+    fidelity = options.pop("fidelity", Fidelity(epochs=6))
+    job = trial_job(made, folder, fidelity=fidelity, optimizer__sgd__lr=0.01)  # slow: nothing is certain at the end
+    job = replace(job, **options)
+    more = {} if clock is None else {"clock": clock}
+    events = run_job(job, **more)
+    assert isinstance(events[-1], TrialFinished), events[-1]
+    return events
+
+
+def _agrees(made, folder):
+    """Whether the kept model says of the validation rows what was said of them when it was judged."""
+    member, found = load_member(folder), load_predictions(folder / "predictions.npz")
+    model = build_model(member.candidate, made.profile, member.view, fake_lookup())
+    model.load_state_dict(load_file(folder / "checkpoint.safetensors"))
+    images = Images(made.data, torch.device("cpu"))
+    again = predict_rows(model, images, torch.from_numpy(found.rows), member.view, PLAIN, made.profile).numpy()
+    return np.allclose(again, found.outputs, atol=1e-5)
+
+
+def test_a_net_that_was_judged_is_trained_on_with_the_rows_it_was_judged_by(made, tmp_path, trained):
+    events = _train(made, tmp_path / "0000")
+    (first, _, steps), (second, rate, more) = trained
+    assert first == made.splits.train.tolist()
+    assert second == sorted([*made.splits.train, *made.splits.valid[3:]])
+    assert rate == 0.5  # the second half of a line that falls from 1 to 0
+    assert more == round(steps / 2 * len(second) / len(first))
+    assert events[-1].notes == (SAID,)
+    assert not _agrees(made, tmp_path / "0000")
+    assert not (tmp_path / "0000" / "lap").exists()
+
+
+def test_its_score_and_its_curve_are_of_what_was_judged(made, tmp_path):
+    events = _train(made, tmp_path / "0000")
+    alone = _train(made, tmp_path / "0001", is_yardstick=True)
+    assert [(each.epoch, each.score) for each in looks(events)] == [(each.epoch, each.score) for each in looks(alone)]
+    assert (events[-1].score, events[-1].epochs, events[-1].steps) == (alone[-1].score, 6.0, alone[-1].steps)
+    kept = [load_predictions(tmp_path / name / "predictions.npz") for name in ("0000", "0001")]
+    assert np.array_equal(kept[0].outputs, kept[1].outputs)
+
+
+def test_the_lap_repeats(made, tmp_path):
+    _train(made, tmp_path / "0000")
+    _train(made, tmp_path / "0001")
+    one, other = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("0000", "0001"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("case", ["baseline", "the owner's own part", "few validation rows"])
+def test_there_is_none_where_the_rows_may_not_be_learnt_from_or_are_few(made, tmp_path, case):
+    options = {}
+    if case == "baseline":
+        options["is_yardstick"] = True
+    if case == "the owner's own part":
+        options["profile"] = replace(made.profile, has_own_valid=True)
+    if case == "few validation rows":
+        folds = np.full(len(made.splits.targets), -1, dtype=np.int8)
+        folds[made.splits.valid[:12]] = 1  # of 132
+        save_splits(replace(made.splits, folds=folds), made.split_file)
+    assert _train(made, tmp_path / "0000", **options)[-1].notes == ()
+    assert _agrees(made, tmp_path / "0000")
+
+
+def test_what_it_makes_worse_is_not_kept(made, tmp_path, monkeypatch):
+    whole = finetune._train
+
+    def spoils(context, model, options, *, since=0.0):
+        result = whole(context, model, options, since=since)
+        if since:
+            with torch.no_grad():
+                model.head.weight.neg_()
+        return result
+
+    monkeypatch.setattr(finetune, "_train", spoils)
+    assert _train(made, tmp_path / "0000")[-1].notes == (WORSE,)
+    assert _agrees(made, tmp_path / "0000")
+
+
+def test_where_it_fails_the_result_stays(made, tmp_path, monkeypatch, caplog):
+    def fails(context, epochs):
+        raise Diverged("no")
+
+    monkeypatch.setattr(finetune, "lap_of", fails)
+    assert _train(made, tmp_path / "0000")[-1].notes == ()
+    assert _agrees(made, tmp_path / "0000")
+    assert "stays as it was" in caplog.text
+
+
+def test_it_takes_less_than_a_third_of_the_time_and_ends_with_it(made, tmp_path, trained):
+    clock = FakeClock(step=0.01)
+    fidelity = Fidelity(epochs=1_000, seconds=30.0)
+    events = _train(made, tmp_path / "0000", clock, fidelity=fidelity, grace=10_000.0, rows_after=30)
+    assert len(trained) == 2
+    judged = looks(events)[-1].seconds
+    assert 0.6 * 30 < judged < 0.72 * 30
+    assert judged < events[-1].seconds <= 30.5
+
+
+def test_without_time_there_is_none(made, tmp_path, trained):
+    clock = FakeClock(step=0.5)
+    fidelity = Fidelity(epochs=1_000, seconds=60.0)
+    events = _train(made, tmp_path / "0000", clock, fidelity=fidelity, grace=10_000.0, rows_after=100_000)
+    assert len(trained) == 1
+    assert events[-1].notes == ()
+    assert _agrees(made, tmp_path / "0000")
+
+
+def test_the_share_of_the_time_comes_back_however_the_training_ends(made, tmp_path):
+    class Given:
+        """As much of a context as is asked for."""
+
+        deadline, job = 100.0, trial_job(made, tmp_path / "0000")
+        clock = staticmethod(lambda: 0.0)
+
+    given, inside = Given(), []
+
+    def fail():
+        with lap.time_for_lap(given):
+            inside.append((given.deadline, given.job.rows_after))
+            raise Diverged("no")
+
+    with pytest.raises(Diverged):
+        fail()
+    assert inside == [(70.0, 0)]
+    assert (given.deadline, given.job) == (100.0, Given.job)
