@@ -60,6 +60,7 @@ class Budget:
 
     seconds: float | None = None
     trials: int | None = None
+    threads: int = 0
 
     def __str__(self) -> str:
         if self.trials is None:
@@ -139,6 +140,7 @@ def fit(pool: Pool, count: int, policy: str, seed: int, budget: Budget, out: Pat
             metric="accuracy",
             time=budget.seconds,
             trials=budget.trials,
+            threads=budget.threads,
             fixed={"policy": policy},
             seed=seed,
             offline=True,
@@ -243,12 +245,14 @@ def main() -> None:
     budgets = parser.add_mutually_exclusive_group()
     budgets.add_argument("--seconds", type=float, default=60.0, help="for everything in a run (%(default)s)")
     budgets.add_argument("--trials", type=int, metavar="N", help="candidates in a run, in place of a time")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="of each run; as many as there are cores")
     parser.add_argument("--out", type=Path, metavar="FILE.md")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="or .png")
     options = parser.parse_args()
     if options.plot is not None and find_spec("matplotlib") is None:  # told now, not when all is done
         parser.error("--plot needs matplotlib: pip install 'seedbed[bench]'")
-    budget = Budget(trials=options.trials) if options.trials else Budget(seconds=options.seconds)
+    seconds = None if options.trials else options.seconds
+    budget = Budget(seconds=seconds, trials=options.trials, threads=options.threads)
     pool = pool_of(options.folder)
     draw(pool.train, max(options.counts), 0)  # as above
     with tempfile.TemporaryDirectory() as scratch:
