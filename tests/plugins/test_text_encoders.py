@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -76,9 +77,14 @@ def test_what_is_no_tokenizer_is_said_to_be_none():
         TextTokenizer(b"{}", 16)
 
 
-@pytest.mark.parametrize(("usual", "most", "expected"), [(10, 256, 24), (3, 256, 16), (200, 256, 256), (100, 64, 64)])
-def test_how_much_of_a_text_is_read_follows_from_how_long_most_are(usual, most, expected):
-    assert longest_text(sequence_profile("text", length=usual), most) == expected
+@pytest.mark.parametrize(
+    ("usual", "most", "of_words", "of_tokens"),
+    [(10, 256, 24, 24), (3, 256, 16, 16), (200, 256, 256, 256), (60, 128, 128, 96)],
+)
+def test_how_much_of_a_text_is_read_follows_from_how_long_most_are(usual, most, of_words, of_tokens):
+    profile = sequence_profile("text", length=usual)
+    assert longest_text(replace(profile, vocabulary=0), most) == of_words
+    assert longest_text(profile, most) == of_tokens
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=40), st.integers(1, 200))

@@ -96,13 +96,15 @@ def as_bytes(content: Tensor) -> bytes:
 
 
 def longest_text(profile: Profile, most: int) -> int:
-    """Return how many tokens of a text to read: twice what 95 % of the texts have in words, but no more than `most`.
+    """Return how many tokens of a text to read: enough for 95 % of the texts, but no more than `most`.
 
-    Other tokenizers cut words into one to two pieces. A few endless texts then do not slow the others down.
+    Other tokenizers cut words into one to two pieces, and about where the run's own vocabulary does. A few endless
+    texts then do not slow the others down.
     """
     if profile.lengths is None:
         return most
-    return min(max(8 * math.ceil((2 * profile.lengths.most + 2) / 8), 16), most)
+    factor = 1.5 if profile.vocabulary else 2.0  # what the lengths are counted in: tokens, or words
+    return min(max(8 * math.ceil((factor * profile.lengths.most + 2) / 8), 16), most)
 
 
 def mean_of_tokens(vectors: Tensor, mask: Tensor) -> Tensor:
