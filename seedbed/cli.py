@@ -251,8 +251,9 @@ def evaluate(ctx: click.Context, run: Path, data: str, *, as_json: bool) -> None
     from seedbed import show
     from seedbed.api import load
 
-    found = load(run, plugins=plugins_named(ctx)).evaluate(data)
-    emit(show.to_json(found) if as_json else show.evaluation(found))
+    model = load(run, plugins=plugins_named(ctx))
+    found = model.evaluate(data)
+    emit(show.to_json(found) if as_json else show.evaluation(found, model.task.metric))
 
 
 @main.group(cls=Group)

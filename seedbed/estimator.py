@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -101,8 +101,10 @@ class AutoML:
         """Train on inputs X and targets y, (N,) or for several labels a row a matrix of 0 and 1 (N, K).
 
         Args:
-            X: images, an array (N, H, W[, C]) or a list of paths or pictures; a list of texts; or series, an
-                array (N, T) or (N, C, T) or a list of arrays, with `modality="series"`.
+            X: images, an array (N, H, W[, C]) or a list of paths or pictures; a list of texts; series, an array
+                (N, C, T) or (N, T, C) or a list of such, of one length or several; or a frame. Whether an array
+                of three axes shows grey images or series is told from its shape and values, unless `modality`
+                says so; of rows of numbers, (N, T), it must, as scikit-learn's features look the same.
             y: what to learn.
 
         Raises:
@@ -123,16 +125,15 @@ class AutoML:
         from seedbed.core.data.reading.objects import table_of
 
         options = self.get_params()
-        is_table = _is_table(X, self.modality)
-        if self.kind_ == "classification" and not is_table:
+        modality = cast("Modality | None", self.modality) or _modality_of(X)
+        if self.kind_ == "classification" and modality == "image" and not hasattr(X, "columns"):
             return fit_arrays(X, targets, **options)
-        modality = self.modality or (None if is_table else "image")
         learnt: Any = [str(each) for each in targets]
         if self.kind_ == "regression":
             learnt = targets.astype(np.float64)
         elif self.kind_ == "multilabel":
             learnt = [[str(label) for label in np.flatnonzero(row)] for row in targets]
-        table = table_of(X, learnt, modality=cast("Modality | None", modality))
+        table = table_of(X, learnt, modality=modality)
         return fit(table, **options | {"task": self.kind_, "modality": modality})
 
     @property
@@ -203,12 +204,51 @@ def _kind_of(targets: np.ndarray, task: str | None) -> TaskKind:
     return "regression" if is_fraction else "classification"
 
 
-def _is_table(X: Any, modality: str | None) -> bool:  # noqa: ANN401 - as scikit-learn's
-    """Whether inputs are read as a table is: frames, texts and series; the others are images."""
-    if modality is not None or hasattr(X, "columns"):
-        return modality != "image"
-    first = next(iter(X), None) if hasattr(X, "__iter__") else None
-    return isinstance(first, str) and Path(first).suffix.lower() not in SUFFIXES
+def _modality_of(X: Any) -> Modality | None:  # noqa: ANN401 - as scikit-learn's
+    """Return what inputs are, None where the reading of them as a table is to say it: of frames and texts.
+
+    Raises:
+        DataError: they are numbers that could be images as well as series, or features, which are neither.
+    """
+    if hasattr(X, "columns") or isinstance(X, Mapping):
+        return None
+    first = next((each for each in X if each is not None), None) if hasattr(X, "__iter__") else None
+    if isinstance(first, str):
+        return "image" if Path(first).suffix.lower() in SUFFIXES else None
+    is_numbers = isinstance(first, list | tuple) or getattr(first, "shape", ()) != ()
+    return _modality_of_arrays(X) if is_numbers else "image"
+
+
+def _modality_of_arrays(X: Any) -> Modality | None:  # noqa: ANN401 - an array, or a sequence of arrays or lists
+    """Tell series from images, by shape and values as wherever data is read."""
+    from seedbed.core.data.reading.arrayforms import blocks_of, form_of, look
+    from seedbed.core.data.reading.objectcolumns import as_array
+
+    if hasattr(X, "shape") and len(X.shape) > 1:
+        whole = as_array("X", X)
+        shape, dtype, blocks = whole.shape, whole.dtype, blocks_of(whole)
+    else:
+        rows = [as_array(f"X, row {number}", each) for number, each in enumerate(X) if each is not None]
+        dtype = np.result_type(*{each.dtype for each in rows})
+        if dtype.kind in "biuf" and len({each.shape for each in rows}) > 1:
+            is_image = rows[0].ndim > 2 or (rows[0].ndim == 2 and dtype == np.uint8)  # as `table_of` has it
+            return "image" if is_image else "series"
+        shape, blocks = (len(rows), *rows[0].shape), (each[None] for each in rows)
+    if dtype.kind not in "biuf":
+        return None
+    if len(shape) == 2:
+        raise DataError(
+            f"X holds {shape[0]:,} rows of {shape[1]:,} numbers each. If they are series, say modality='series'; if "
+            "they are images that lie flat, reshape them to (N, H, W). Tables of features are nothing that Seedbed "
+            "learns from."
+        )
+    found = form_of(look("X", shape, dtype, blocks)).modality if len(shape) == 3 else "image"
+    if found == "series" and shape[1] == shape[2]:
+        raise DataError(
+            f"X has the shape {shape}, and values of no image. If they are series, say modality='series'; pixels are "
+            "integers in 0 to 255 or floats in 0 to 1: scale them."
+        )
+    return found
 
 
 _OPTIONS = (

@@ -146,9 +146,7 @@ def run_summary(document: Mapping[str, Any], board: Leaderboard) -> str:
     if document["test"]:
         lines.append(f"Test: {metrics(document['test'], board.metric)}")
         lines.append(_without_leaked(document.get("test_without_leaked"), board.metric))
-    if board.best and not board.beats_baseline:
-        lines.append("Nothing beats the baseline: more data, cleaner labels or more time may help.")
-    lines.append(ties(board))
+    lines += [_beside_the_baseline(document, board), ties(board)]
     budget = document["budget_seconds"]
     spent = f"{document['seconds']:.1f} s" + (f" of {budget:g} s" if budget else "")
     lines.append(f"Run:  {document['run']} ({len(board.rows)} rows on its leaderboard, {spent})")
@@ -157,6 +155,34 @@ def run_summary(document: Mapping[str, Any], board: Leaderboard) -> str:
     else:
         lines.append(f"Next: seedbed leaderboard {quoted(document['run'])}")
     return "\n".join(filter(None, lines))
+
+
+def _beside_the_baseline(document: Mapping[str, Any], board: Leaderboard) -> str:
+    """Say what is so where no candidate is better than a baseline; empty where one is, or where there is no model."""
+    best, baseline = board.first("candidate"), board.first("baseline")
+    if board.best is None or board.beats_baseline or baseline is None:
+        return ""
+    if best is None:
+        return _without_candidates(document, board)
+    if board.is_saturated:
+        return (
+            f"{_capital(name(best))} has the best possible {board.metric or 'score'}, {number(best.score)}, and so has "
+            f"the baseline, {name(baseline)}: these rows leave nothing to gain."
+        )
+    sign, kept = 1.0 if board.direction == "max" else -1.0, document["best"] or {}
+    if len(kept.get("trials", ())) > 1 and sign * kept["score"] > sign * round(baseline.score or 0.0, 6):
+        return f"No trial alone beats the baseline, {name(baseline)}; what was kept, their average, does."
+    alike = f"{name(best)} and {name(baseline)} score the same; " if best.score == baseline.score else ""
+    return f"Nothing beats the baseline: {alike}more data, cleaner labels or more time may help."
+
+
+def _without_candidates(document: Mapping[str, Any], board: Leaderboard) -> str:
+    """Say why only a baseline could be kept."""
+    tried = [row.status for row in board.rows if row.role == "candidate"]
+    if set(tried) != {"failed"}:
+        return "No candidate came to a result, so the model is a baseline: more time may help."
+    many = f"All {len(tried)} candidates" if len(tried) > 1 else "The only candidate"
+    return f"{many} failed, so the model is a baseline; seedbed leaderboard {quoted(document['run'])} says why."
 
 
 def _without_leaked(found: Mapping[str, Any] | None, metric: str) -> str:
@@ -212,14 +238,14 @@ def _by_weight(values: Mapping[str, float], first: str = "") -> list[str]:
     return sorted(values, key=lambda name: (name != first, order.get(name, len(order)), name))
 
 
-def evaluation(document: Mapping[str, Any]) -> str:
-    """Say what `evaluate` found: in one line, or, where the scores are many, in a line each."""
+def evaluation(document: Mapping[str, Any], first: str = "") -> str:
+    """Say what `evaluate` found, `first` what decided: in one line, or, where the scores are many, in a line each."""
     skipped = document.get("skipped", 0)
     left_out = f"; {skipped:,} left out, unreadable or of a class the model does not know" if skipped else ""
     values, rows = document["metrics"], f"{document['examples']:,} examples{left_out}"
     if len(values) <= _METRICS_SHOWN:
-        return f"{metrics(values)} on {rows}"
-    lines = [(name, number(values[name])) for name in _by_weight(values)]
+        return f"{metrics(values, first)} on {rows}"
+    lines = [(name, number(values[name])) for name in _by_weight(values, first)]
     return f"On {rows}:\n{table(('metric', 'score'), lines, right=('score',))}"
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from seedbed.cli import main
 from seedbed.core.errors import ExitCode
 from seedbed.core.results.leaderboard import Leaderboard, Row
+from seedbed.core.task import Task
 
 SUMMARY = {
     "run": "runs/photos-1",
@@ -82,6 +83,7 @@ class Predicted:
 
 class Model:
     classes = ("cat", "dog")
+    task = Task(modality="image", kind="classification", metric="f1", classes=classes)
     unreadable: ClassVar = {}
 
     def predict_frame(self, source):

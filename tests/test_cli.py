@@ -134,7 +134,10 @@ def test_an_output_that_cannot_be_written_is_said(api, tmp_path):
 def test_evaluate_prints_the_documented_json(api, tmp_path):
     answer = seedbed("evaluate", tmp_path, "new", "--json")
     assert json.loads(answer.stdout) == {"metrics": {"accuracy": 0.5, "f1": 0.25}, "examples": 1234}
-    assert seedbed("evaluate", tmp_path, "new").stdout == "accuracy 0.5000, f1 0.2500 on 1,234 examples\n"
+
+
+def test_evaluate_begins_with_the_score_that_decided(api, tmp_path):
+    assert seedbed("evaluate", tmp_path, "new").stdout == "f1 0.2500, accuracy 0.5000 on 1,234 examples\n"
 
 
 def test_leaderboard_shows_the_rows(api, tmp_path):

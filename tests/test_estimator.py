@@ -114,6 +114,37 @@ def test_scikit_learn_can_cross_validate_it(digits, tmp_path, monkeypatch):
     assert cross_val_score(estimator(), inputs[:200], targets[:200], cv=2).min() > 0.5
 
 
+TEXTS = [f"day {number}: a {'splendid' if number % 2 else 'dreadful'} plot all the way" for number in range(30)]
+WORDS = np.array(["bad", "good"] * 15)
+
+
+def waves(rows=32, seed=0):
+    """Series (T,) of several lengths, of which every second one goes faster."""
+    rng = np.random.default_rng(seed)
+    paces = 0.3 + np.arange(rows) % 2
+    return [np.sin(np.arange(rng.integers(14, 20)) * pace + rng.uniform(0, 6)) for pace in paces]
+
+
+def test_a_list_of_texts_is_learnt_and_predicted(tmp_path):
+    found = estimator(tmp_path / "run", threads=1).fit(TEXTS, WORDS)
+    assert found.run_.history.profile.task.modality == "text"
+    assert found.classes_.tolist() == ["bad", "good"]
+    assert found.predict(["a splendid plot", "what a dreadful plot"]).tolist() == ["good", "bad"]
+    assert found.predict_proba(TEXTS[:3]).shape == (3, 2)
+    assert found.score(TEXTS, WORDS) > 0.9
+
+
+@pytest.mark.parametrize("form", ["list of (T,)", "array (N, T, 1)"])
+def test_series_are_learnt_and_predicted(form, tmp_path):
+    series = waves() if "list" in form else np.stack([each[:14, None] for each in waves()])
+    targets = np.arange(32) % 2
+    found = estimator(tmp_path / "run", threads=1).fit(series[:24], targets[:24])
+    profile = found.run_.history.profile
+    assert (profile.task.modality, profile.channels, profile.lengths.least) == ("series", 1, 14)
+    assert found.predict(series[24:]).dtype == targets.dtype
+    assert found.score(series[24:], targets[24:]) > 0.8
+
+
 def test_flat_rows_of_features_are_refused_with_a_way_out(tmp_path):
     with pytest.raises(DataError, match="reshape"):
         estimator(tmp_path / "run").fit(np.zeros((10, 64)), [0, 1] * 5)

@@ -130,6 +130,55 @@ def test_an_array_is_of_series_where_the_modality_says_so(runs, tmp_path):
     assert (dataset.modality, dataset.kind) == ("series", "classification")
 
 
+def series_of(form):
+    """Six series of two channels, in a form that a program may hold them in."""
+    rng = np.random.default_rng(0)
+    found = [rng.normal(size=(2, steps)) for steps in ([30] * 6 if "N" in form else (30, 31, 40, 33, 22, 35))]
+    if "(T, C)" in form or "(N, T, C)" in form:
+        found = [each.T for each in found]
+    if "lists" in form:
+        return [each[0].tolist() for each in found]
+    return np.stack(found) if "N" in form else found
+
+
+@pytest.mark.parametrize(
+    ("form", "channels"),
+    [("(N, C, T)", 2), ("(N, T, C)", 2), ("list of (C, T)", 2), ("list of (T, C)", 2), ("list of lists", 1)],
+)
+def test_numbers_that_no_image_has_are_series_unasked(form, channels, runs, tmp_path):
+    AutoML().fit(series_of(form), ["u", "v"] * 3)
+    dataset, _ = learnt(runs, tmp_path)
+    assert dataset.modality == "series"
+    assert {len(each) for each in dataset.rows["series"]} == {channels}
+
+
+def test_pictures_of_several_sizes_are_images(runs):
+    images = [np.zeros((8 + number, 9), np.uint8) for number in range(4)]
+    AutoML().fit(images, [0, 1, 0, 1])
+    assert runs.arrays[0][0] is images
+
+
+@pytest.mark.parametrize("images", [np.zeros((4, 8, 8)), np.zeros((4, 8, 9, 3), np.uint8), [np.ones((16, 16))] * 4])
+def test_arrays_that_could_be_pictures_are_images(images, runs):
+    AutoML().fit(images, [0, 1, 0, 1])
+    assert runs.arrays[0][0] is images
+
+
+@pytest.mark.parametrize("flat", [np.zeros((4, 9)), [[0.5] * 9] * 4, [np.ones(9)] * 4])
+def test_rows_of_numbers_are_refused_unless_they_are_said_to_be_series(flat, runs, tmp_path):
+    with pytest.raises(DataError, match=r"4 rows of 9 numbers each.*modality='series'.*reshape them to \(N, H, W\)"):
+        AutoML().fit(flat, [0, 1, 0, 1])
+    AutoML(modality="series").fit(flat, [0, 1, 0, 1])
+    dataset, _ = learnt(runs, tmp_path)
+    assert dataset.modality == "series"
+
+
+def test_square_arrays_with_values_of_no_image_are_not_guessed_at(runs):
+    scaled = np.random.default_rng(0).normal(size=(4, 28, 28))
+    with pytest.raises(DataError, match=r"\(4, 28, 28\), and values of no image.*modality='series'.*scale them"):
+        AutoML().fit(scaled, [0, 1, 0, 1])
+
+
 @pytest.mark.parametrize(
     ("task", "targets", "message"),
     [

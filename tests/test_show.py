@@ -137,6 +137,47 @@ def test_the_summary_admits_that_nothing_beats_the_baseline():
     assert "Nothing beats the baseline" not in run_summary(DOCUMENT, TIED)
 
 
+SATURATED = board(
+    row(0, 1, 1.0, 1, role="baseline", low=0.9, high=1.0),
+    row(1, 2, 1.0, 1, low=0.9, high=1.0),
+    row(-1, 3, 0.5, 2, role="baseline", candidate="majority class"),
+)
+
+
+def test_a_tie_with_the_baseline_at_the_best_possible_score_is_no_failure():
+    text = run_summary(DOCUMENT, SATURATED)
+    assert "Trial 1 has the best possible accuracy, 1.0000, and so has the baseline, trial 0" in text
+    assert "Nothing beats" not in text
+
+
+def test_a_tie_with_the_baseline_below_the_best_score_is_called_one():
+    tied = board(row(0, 1, 0.9, 1, role="baseline"), row(1, 2, 0.9, 1))
+    assert "Nothing beats the baseline: trial 1 and trial 0 score the same; more data" in run_summary(DOCUMENT, tied)
+
+
+def test_an_average_that_beats_the_baseline_is_not_denied():
+    beaten = board(row(0, 1, 0.9, 1, role="baseline"), row(1, 2, 0.88, 1), row(2, 3, 0.88, 1))
+    best = {"trial": 1, "score": 0.93, "trials": [1, 2], "weights": [0.5, 0.5]}
+    text = run_summary({**DOCUMENT, "best": best}, beaten)
+    assert "No trial alone beats the baseline, trial 0; what was kept, their average, does." in text
+    assert "Nothing beats" in run_summary({**DOCUMENT, "best": {**best, "score": 0.9}}, beaten)
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ([row(1, status="failed"), row(2, status="failed")], "All 2 candidates failed, so the model is a baseline; "),
+        ([row(1, status="failed")], "The only candidate failed, so the model is a baseline; seedbed leaderboard runs/"),
+        ([row(1, status="stopped"), row(2, status="failed")], "No candidate came to a result, so the model is a"),
+        ([], "No candidate came to a result, so the model is a baseline: more time may help."),
+    ],
+)
+def test_where_only_a_baseline_could_be_kept_the_summary_says_why(others, said):
+    text = run_summary(DOCUMENT, board(row(0, 1, 0.9, 1, role="baseline"), *others))
+    assert said in text
+    assert "Nothing beats" not in text
+
+
 def test_the_summary_of_a_run_without_a_model_points_to_the_reasons():
     text = run_summary({**DOCUMENT, "best": None, "test": None}, board(row(7, status="failed", reason="boom")))
     assert "There is no usable model." in text

@@ -24,6 +24,13 @@ def test_an_evaluation_with_many_scores_has_a_line_for_each():
     ]  # fmt: skip
 
 
+def test_an_evaluation_begins_with_the_score_that_decides():
+    found = {"metrics": MANY, "examples": 10, "skipped": 0}
+    assert evaluation(found, "roc_auc").splitlines()[2].split() == ["roc_auc", "0.9500"]
+    few = {"metrics": {"accuracy": 0.5, "hamming_loss": 0.1}, "examples": 10, "skipped": 0}
+    assert evaluation(few, "hamming_loss") == "hamming_loss 0.1000, accuracy 0.5000 on 10 examples"
+
+
 def test_a_score_has_four_digits_however_great_it_is():
     found = [number(each) for each in (0.0, 0.5, 12.34567, 123456.7, 0.000123456, -3e-10, None)]
     assert found == ["0.0000", "0.5000", "12.3457", "1.2346e+05", "0.0001235", "-3e-10", "-"]

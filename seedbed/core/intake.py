@@ -143,14 +143,6 @@ class Intake:
 
     def split(self, dataset: Dataset, checked: Checked) -> Splits:
         """Give every usable row its part; where that cannot be done with all copies on one side, without."""
-        splits = self._divide(dataset, checked)
-        if not self._folds(dataset, splits):
-            return splits
-        # It is not what is judged on.
-        kept = (each for each in splits.findings if each.check != "small_validation")
-        return replace(splits, findings=tuple(kept))
-
-    def _divide(self, dataset: Dataset, checked: Checked) -> Splits:
         divide = partial(
             split,
             checked.targets,
@@ -160,6 +152,7 @@ class Intake:
             trainable=checked.trainable,
             order=order_of(dataset),
             duplicates=checked.duplicates,
+            folds_for=partial(self._folds, dataset),
         )
         try:
             return divide(groups=checked.groups)
@@ -195,16 +188,19 @@ class Intake:
         profile = describe(prepared, splits, self._task(dataset, splits), tokens)
         return replace(
             profile,
-            folds=self._folds(dataset, splits),
+            folds=self._folds(dataset, len(splits.train) + len(splits.valid)),
             has_own_valid=_has_own_valid(dataset),
             spellings=dict(checked.spellings),
         )
 
-    def _folds(self, dataset: Dataset, splits: Splits) -> int:
-        """Return over how many folds to judge; none where the owner has said what to validate on, or what is later."""
+    def _folds(self, dataset: Dataset, rows: int) -> int:
+        """Return over how many folds to judge on so many rows of training and validation.
+
+        None where the owner has said what to validate on, or what is later.
+        """
         if _has_own_valid(dataset) or order_of(dataset) is not None:
             return 0
-        return judged_over(dataset.modality, len(splits.train) + len(splits.valid))
+        return judged_over(dataset.modality, rows)
 
     def _task(self, dataset: Dataset, splits: Splits) -> Task:
         spec = self._metric(dataset.kind)

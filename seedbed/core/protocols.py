@@ -114,6 +114,9 @@ class Metric(Protocol):
         predictions) -> (N,)`: the leaderboard then compares models a thousand times faster. One that is not may
         offer `weighted(targets, predictions, weights) -> (D,)`: its score when row n comes weights[d, n] times, for
         D such counts, float64 (D, N).
+
+        One that is the same for every model where there are fewer classes than some number may say so by an
+        attribute, `least_classes`: it is then left out of what is told of a model.
         """
         ...
 

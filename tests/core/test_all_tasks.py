@@ -11,7 +11,7 @@ from quick_runs import surroundings
 
 import seedbed
 from seedbed import api
-from seedbed.core.errors import UsageError
+from seedbed.core.errors import DataError, UsageError
 from seedbed.plugins.strategies import fidelity
 
 
@@ -141,8 +141,12 @@ def test_data_without_the_columns_it_learnt_from_is_refused_by_name(tmp_path):
     rows = [{"wave": wave.tolist(), "pitch": f"p{pitch}"} for wave, pitch in waves(30)]
     run = quick_fit(tmp_path / "run", write(tmp_path / "waves.jsonl", rows))
     texts = write(tmp_path / "texts.jsonl", [{"text": each["text"]} for each in reviews(10)])
-    with pytest.raises(UsageError, match="No column is named 'wave'"):
+    with pytest.raises(DataError, match=r"texts.jsonl lacks the column `wave`. What is learnt from: `wave`; what it "):
         run.best.predict_frame(texts)
+    unlabelled = write(tmp_path / "more.jsonl", [{"wave": wave.tolist()} for wave, _ in waves(30)])
+    assert len(run.best.predict_frame(unlabelled).predictions) == 30
+    with pytest.raises(DataError, match=r"lacks the column `pitch`. What is learnt from: `wave`, to say `pitch`; what"):
+        run.best.evaluate(unlabelled)
 
 
 def test_class_report_and_confusion_are_stored_for_both_parts(tmp_path):
@@ -152,6 +156,7 @@ def test_class_report_and_confusion_are_stored_for_both_parts(tmp_path):
     run = quick_fit(tmp_path / "run", source, test=other)
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert scores["valid"]["examples"] == 60
+    assert "top_5_accuracy" not in scores["valid"]["metrics"]  # of two classes it is 1 whatever a model says
     assert scores["test"]["examples"] == 20
     assert np.sum(scores["test"]["confusion"]) == 20
     assert run.summary()["test"]["accuracy"] == scores["test"]["metrics"]["accuracy"]

@@ -46,6 +46,13 @@ def test_a_class_of_one_and_a_small_class_are_told_apart() -> None:
     assert (single.severity, single.rows) == ("warning", ("c",))
     assert (few.severity, few.rows) == ("info", ("b",))
     assert "'b' (3)" in few.evidence
+    assert single.evidence == "Class with a single training example: 'c'."
+
+
+def test_several_classes_of_one_are_named_together() -> None:
+    single, few = findings(rare_classes, ["a"] * 20 + ["b", "c"] + ["d"] * 2 + ["e"] * 3)
+    assert single.evidence == "Classes with a single training example: 'b', 'c'."
+    assert few.evidence == "Classes with fewer than 10 training examples: 'd' (2), 'e' (3)."
 
 
 def test_rows_that_are_unreadable_or_for_testing_do_not_count() -> None:

@@ -43,6 +43,7 @@ def test_exact_and_near_copies_are_told_apart_and_bound_together(tmp_path):
     pictures = [encoded(0), encoded(1), encoded(2), encoded(0), encoded(1, "JPEG", quality=85)]
     exact, near = check(images(tmp_path, pictures, ["a", "b", "a", "a", "b"], [""] * 5))
     assert exact.finding.rows == ("row 0", "row 3")
+    assert exact.finding.evidence == "2 rows are the same as another (1 set): row 0 = row 3."
     assert near.finding.rows == ("row 1", "row 4")
     assert exact.is_safe
     assert near.is_safe
@@ -55,6 +56,7 @@ def test_copies_across_given_parts_are_warned_of_with_what_may_be_done(tmp_path)
     given = images(tmp_path, pictures, ["a", "b", "a", "a", "b"], ["train", "train", "train", "test", "valid"])
     within, valid, test = check(given)
     assert within.finding.severity == "warning"
+    assert "(2 sets, 2 of them across the parts that were given)" in within.finding.evidence
     assert (valid.finding.rows, test.finding.rows) == (("row 4",), ("row 3",))
     assert valid.is_safe
     assert not test.is_safe

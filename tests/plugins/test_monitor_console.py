@@ -233,6 +233,40 @@ def test_the_view_shows_what_runs_and_how_far_it_is():
     assert "0.01" in line
 
 
+FOLDED = DataDescribed(profile=replace(profile(), folds=5), at=1.0)
+
+
+def test_the_view_says_of_a_trial_over_folds_what_is_known():
+    began = replace(started(0), at=2.0)
+    (line,) = [line for line in drawn([FOLDED, began, epoch(0)], now=10.0).splitlines() if "%" in line]
+    assert "7%" in line.split()  # 40 % of the first of five folds, after which all rows are learnt from
+    judged = [FOLDED, began, replace(epoch(0), progress=1.0)]
+    lines = [
+        next(line for line in drawn(judged, now=now).splitlines() if "judging over 5 folds" in line)
+        for now in (10.0, 30.0)
+    ]
+    seconds = [line.split("folds")[1].split()[0] for line in lines]
+    assert seconds == ["10", "30"]
+    assert "%" not in lines[0]
+
+
+def test_in_a_narrow_terminal_the_candidates_name_is_cut_and_no_number():
+    text = drawn(RUN, width=80)
+    (line,) = [line for line in text.splitlines() if "40%" in line]
+    assert line.split()[2:7] == ["40%", "6", "2.5", "0.9200", "0.01"]
+    assert "…" in line.split()[-1]
+    assert "2 trials with a score" in text
+
+
+def test_plain_progress_says_that_folds_are_judged():
+    history = History([FOLDED, started(0), epoch(0)])
+    (trial,) = history.running
+    assert words.progress(trial, history) == "trial 0 at 40% of the first of 5 folds, epoch 2.5: accuracy 0.9000"
+    history.apply(replace(epoch(0), progress=1.0))
+    (trial,) = history.running
+    assert words.progress(trial, history) == "trial 0, judging over 5 folds; the first is done: accuracy 0.9000"
+
+
 def test_the_view_ranks_the_best_first_and_marks_what_is_saved():
     text = drawn(RUN)
     best = text[text.index("best  ") :].splitlines()

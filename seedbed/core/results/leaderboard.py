@@ -34,7 +34,8 @@ _EQUAL = 1e-9  # sums in another order differ by less; scores of different model
 class Entry:
     """One trial as the leaderboard receives it; it is ranked by `predictions`, `score` is only shown.
 
-    Trials that finished or were stopped are ranked if they have predictions.
+    Trials that finished or were stopped are ranked if they have predictions. `size_bytes` is what its model
+    takes on disk, 0 where that is not known.
     """
 
     trial: int
@@ -45,6 +46,7 @@ class Entry:
     score: float | None = None
     reason: str = ""
     predictions: Predictions | None = None
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +92,29 @@ class Leaderboard:
         The interval of the difference is left out on purpose: with few validation rows it would call
         useful models useless. How sure the difference is can be read off the tie groups.
         """
-        best = {row.role: row for row in reversed(self.rows) if row.rank is not None}
-        if "candidate" not in best or "baseline" not in best:
-            return "candidate" in best
-        gain = (best["candidate"].score or 0.0) - (best["baseline"].score or 0.0)
+        candidate, baseline = self.first("candidate"), self.first("baseline")
+        if candidate is None or baseline is None:
+            return candidate is not None
+        gain = (candidate.score or 0.0) - (baseline.score or 0.0)
         return (gain if self.direction == "max" else -gain) > 0
+
+    @property
+    def is_saturated(self) -> bool:
+        """Whether a candidate and a baseline share the best score there is, so that nothing could beat either.
+
+        That is an error of 0, or 1, which is the best of all scores that come with Seedbed; of a score whose
+        rows leave no doubt either, as it might be a plugin's that goes beyond 1.
+        """
+        candidate, baseline = self.first("candidate"), self.first("baseline")
+        if candidate is None or baseline is None or candidate.score != baseline.score:
+            return False
+        if self.direction == "max":
+            return candidate.score == candidate.high == 1.0
+        return candidate.score == candidate.low == 0.0
+
+    def first(self, role: Role) -> Row | None:
+        """Return the best ranked row of a role, None where there is none."""
+        return next((row for row in self.rows if row.rank is not None and row.role == role), None)
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the rows for JSON, floats rounded to six digits: after the point, or the first of tiny ones."""
@@ -122,8 +142,13 @@ class Leaderboard:
         return cls(rows=rows, metric=metric, direction=direction, examples=examples)
 
 
-def entries_from(history: History, load: Callable[[int], Predictions | None]) -> tuple[Entry, ...]:
-    """Describe every trial of a run; `load` finds the predictions of a trial, None where there are none."""
+def entries_from(
+    history: History, load: Callable[[int], Predictions | None], size: Callable[[int], int] = lambda trial: 0
+) -> tuple[Entry, ...]:
+    """Describe every trial of a run.
+
+    `load` finds the predictions of a trial, None where there are none, and `size` the bytes of its model.
+    """
     entries = []
     for trial in history:
         entry = Entry(
@@ -137,7 +162,7 @@ def entries_from(history: History, load: Callable[[int], Predictions | None]) ->
         )
         if trial.has_result and trial.status in ("finished", "stopped"):
             try:
-                entry = replace(entry, predictions=load(trial.number))
+                entry = replace(entry, predictions=load(trial.number), size_bytes=size(trial.number))
             except DataError as error:  # one unreadable file must not cost the others their places
                 entry = replace(entry, reason=str(error))
         entries.append(entry)
@@ -184,8 +209,8 @@ def rank(
 ) -> Leaderboard:
     """Order the entries by their score on the validation rows they share; the input's order plays no part.
 
-    Equal scores are ordered by a proper loss (it tells models apart long after accuracy cannot), then by
-    time, then by trial number. Models are compared by the paired bootstrap
+    Equal scores are ordered by a proper loss (it tells models apart long after accuracy cannot); equals in
+    that too by size, the smaller first, then by time and trial number. Models are compared by the paired bootstrap
     (Efron & Tibshirani 1993, ch. 16): every draw resamples the rows once for all models, so that rows
     which are hard for all of them cancel out. A row joins the tie group above it while the 95 % interval
     of its distance to that group's leader reaches zero. What has no rank stands at the end.
@@ -195,7 +220,9 @@ def rank(
     """
     ranked, others = _scored(entries, metric)
     sign = 1.0 if direction == "max" else -1.0
-    ranked.sort(key=lambda entry: (-sign * (entry.score or 0.0), _loss(entry), entry.seconds, entry.trial))
+    ranked.sort(
+        key=lambda entry: (-sign * (entry.score or 0.0), _loss(entry), entry.size_bytes, entry.seconds, entry.trial)
+    )
     others.sort(key=lambda entry: entry.trial)
     members = [entry.predictions for entry in ranked if entry.predictions is not None]
     rows = [_row(entry) for entry in others]

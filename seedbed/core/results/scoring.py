@@ -26,13 +26,19 @@ class Scores:
 
 
 def score_each(targets: np.ndarray, outputs: np.ndarray, task: Task, lookup: Lookup) -> Scores:
-    """Compute every metric for the kind of task; targets and outputs as `Predictions` holds them."""
+    """Compute every metric for the kind of task; targets and outputs as `Predictions` holds them.
+
+    What is the same for every model of so few classes (`Metric.least_classes`) is left out, unless it decides.
+    """
     found = Scores({}, {})
     for spec in cast(Sequence[MetricSpec], lookup.all("metric")):
         if task.kind not in spec.tasks:
             continue
         try:
-            score = float(lookup.load(spec)(spec.options())(targets, outputs))
+            metric = lookup.load(spec)(spec.options())
+            if spec.name != task.metric and len(task.classes) < getattr(metric, "least_classes", 0):
+                continue
+            score = float(metric(targets, outputs))
         except Exception as error:  # a metric plugin's border
             log.warning("The metric %s failed and is left out.", spec.name, exc_info=True)
             found.skipped[spec.name] = f"{type(error).__name__}: {error}"

@@ -41,8 +41,9 @@ def _find_rare(given: CheckInput) -> Iterator[Finding]:
         yield Finding(
             check="rare_classes",
             severity="warning",
-            evidence=f"Classes with a single training example: {_quoted(single)}.",
-            remedy="It is trained on but cannot be validated; add examples, or merge the class with another.",
+            evidence=f"{'Classes' if single[1:] else 'Class'} with a single training example: {_quoted(single)}.",
+            remedy="No score tells whether it is learnt, as none is left to learn from where it is held out; "
+            "add examples, or merge the class with another.",
             rows=single,
             count=len(single),
         )
@@ -51,7 +52,8 @@ def _find_rare(given: CheckInput) -> Iterator[Finding]:
         yield Finding(
             check="rare_classes",
             severity="info",
-            evidence=f"Classes with fewer than {FEW} training examples: {listed}" + (" …" if few[10:] else "."),
+            evidence=f"{'Classes' if few[1:] else 'Class'} with fewer than {FEW} training examples: {listed}"
+            + (" …" if few[10:] else "."),
             remedy="Add examples: scores of these classes are little more than chance.",
             rows=few,
             count=len(few),

@@ -68,12 +68,13 @@ def _copies(given: CheckInput, copies: Copies) -> Iterator[Repair]:
         if not len(sets.rows):
             continue
         crossing = _crossing(given, sets)
-        beyond = f", {crossing:,} of the sets across the parts that were given" if crossing else ""
+        beyond = f", {crossing:,} of them across the parts that were given" if crossing else ""
         yield Repair(
             finding=Finding(
                 check="duplicates",
                 severity="warning" if crossing else "info",
-                evidence=f"{len(sets.rows):,} rows are {what} ({len(sets):,} sets{beyond}): {sets.shown(given)}",
+                evidence=f"{len(sets.rows):,} rows are {what} ({_some(len(sets), 'set', 'sets')}{beyond}): "
+                f"{sets.shown(given)}",
                 remedy="Delete the copies, unless they are meant: they count more than once, "
                 "and a score on rows that training has seen flatters.",
                 rows=row_names(given.dataset, sets.rows[:MOST_NAMED]),
@@ -83,6 +84,10 @@ def _copies(given: CheckInput, copies: Copies) -> Iterator[Repair]:
             is_safe=True,
             together=groups,
         )
+
+
+def _some(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _crossing(given: CheckInput, sets: _Sets) -> int:
@@ -138,7 +143,8 @@ def _contradictions(given: CheckInput, copies: Copies) -> Iterator[Repair]:
             finding=Finding(
                 check="duplicates",
                 severity="warning",
-                evidence=f"{len(sets):,} rows are there under two labels or more: {_labelled(given, sets)}",
+                evidence=f"{_some(len(sets), 'row is', 'rows are')} there under two labels or more: "
+                f"{_labelled(given, sets)}",
                 remedy="One label of each is wrong: see which, or leave all of them out with --repair all.",
                 rows=row_names(given.dataset, sets.rows[:MOST_NAMED]),
                 count=len(sets.rows),

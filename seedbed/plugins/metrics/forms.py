@@ -11,10 +11,14 @@ Weighted = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class RowMean:
-    """A metric that is the mean of a score for each row: (targets, predictions) → (N,)."""
+    """A metric that is the mean of a score for each row: (targets, predictions) → (N,).
 
-    def __init__(self, per_row: PerRow) -> None:
+    Of fewer classes than `least_classes` it is the same whatever a model says.
+    """
+
+    def __init__(self, per_row: PerRow, *, least_classes: int = 0) -> None:
         self.per_row = per_row
+        self.least_classes = least_classes
 
     def __call__(self, targets: np.ndarray, predictions: np.ndarray) -> float:
         """Score all rows."""

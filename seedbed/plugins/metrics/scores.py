@@ -126,7 +126,7 @@ def top_k(options: TopKOptions) -> Metric:
         ahead = ((predictions > given) | ((predictions == given) & is_before)).sum(axis=1)
         return np.asarray((ahead < options.k).astype(np.float64))
 
-    return RowMean(per_row)
+    return RowMean(per_row, least_classes=options.k + 1)
 
 
 def balanced_accuracy(options: NoOptions) -> Metric:

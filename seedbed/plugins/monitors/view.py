@@ -19,6 +19,7 @@ from seedbed.plugins.monitors import words
 Direction = Literal["max", "min"]
 
 _BAR = "cyan"
+_BAR_WIDTH = 20
 _BEST_ROWS = 5
 _RUNNING_ROWS = 6
 
@@ -97,23 +98,35 @@ def _table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
     for column in columns:
         right = column not in ("", "candidate", "progress")
-        table.add_column(column, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+        # Where the terminal is narrow, columns that may wrap are cut first: a candidate's name before any number.
+        is_cut = column == "candidate"
+        table.add_column(column, justify="right" if right else "left", no_wrap=not is_cut, overflow="ellipsis")
     return table
 
 
+def _name(trial: Trial) -> Text:
+    return Text(trial.candidate.label, no_wrap=True, overflow="ellipsis")
+
+
 def _under_way(view: View, now: float) -> RenderableType:
-    table = _table("trial", "progress", "", "epoch", _metric(view), "lr", "candidate")
+    table = _table("trial", "progress", "", "seconds", "epoch", _metric(view), "lr", "candidate")
     running = [trial for trial in view.trials if not trial.is_finished]
+    folds, age = view.profile.folds if view.profile else 0, view.at + max(0.0, now - view.seen)
     for trial in running[:_RUNNING_ROWS]:
         last = trial.curve[-1] if trial.curve else None
+        first = last.progress if last else 0.0
+        is_silent = folds > 0 and first >= 1  # of the other folds no events come
+        done = first / (folds + 1) if folds else first  # each fold, and then all rows, is given the same time
+        bar = ProgressBar(total=1.0, completed=done, width=_BAR_WIDTH, complete_style=_BAR)
         table.add_row(
             str(trial.number),
-            ProgressBar(total=1.0, completed=last.progress if last else 0.0, width=18, complete_style=_BAR),
-            f"{last.progress:.0%}" if last else "-",
+            Text(words.over_folds(folds)) if is_silent else bar,
+            "" if is_silent else f"{done:.0%}" if last else "-",
+            f"{max(0.0, age - trial.started):.0f}",
             f"{last.epoch:.3g}" if last else "-",
             written(last.score) if last else "-",
             f"{last.lr:.2g}" if last else "-",
-            Text(trial.candidate.label),
+            _name(trial),
         )
     hidden = len(running) - _RUNNING_ROWS
     return Group(Text(), table, *([Text(f"and {hidden} more", style="dim")] if hidden > 0 else []))
@@ -131,11 +144,12 @@ def _best(view: View) -> RenderableType:
             str(trial.number),
             written(score),
             f"{trial.seconds:.1f}",
-            Text(trial.candidate.label),
+            _name(trial),
             Text("saved" if trial.number in in_use else "", style="green"),
         )
     failed = sum(trial.status == "failed" for trial in view.trials)
-    ended = f"{len(scored)} trials with a score" + (f", {failed} failed" if failed else "")
+    ended = f"{len(scored)} trial{'' if len(scored) == 1 else 's'} with a score"
+    ended += f", {failed} failed" if failed else ""
     return Group(Text(), table, Text(ended, style="dim"))
 
 

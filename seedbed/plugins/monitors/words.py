@@ -140,9 +140,17 @@ def progress(trial: Trial, history: History) -> str:
     """Say how far a running trial is, in one line."""
     if not trial.curve:
         return f"trial {trial.number} is starting"
-    last = trial.curve[-1]
+    last, folds = trial.curve[-1], history.profile.folds if history.profile else 0
     score = f"{metric(history)} {written(last.score)}"
-    return f"trial {trial.number} at {last.progress:.0%}, epoch {last.epoch:.3g}: {score}"
+    if folds and last.progress >= 1:
+        return f"trial {trial.number}, {over_folds(folds)}; the first is done: {score}"
+    of_first = f" of the first of {folds} folds" if folds else ""
+    return f"trial {trial.number} at {last.progress:.0%}{of_first}, epoch {last.epoch:.3g}: {score}"
+
+
+def over_folds(folds: int) -> str:
+    """Say what goes on in a trial whose first fold is done: of the others, and of all rows, no events come."""
+    return f"judging over {folds} folds"
 
 
 def metric(history: History) -> str:

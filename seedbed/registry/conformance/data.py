@@ -223,6 +223,23 @@ class MetricContract(SpecContract):
             assert rows.shape == (60,)
             assert math.isclose(rows.mean(), metric(targets, predictions), rel_tol=1e-6, abs_tol=1e-9)
 
+    def test_a_row_with_a_weight_counts_as_that_many_rows(self, spec: MetricSpec) -> None:
+        """The leaderboard resamples rows by their counts; one that weighs them otherwise has other intervals."""
+        import numpy as np
+
+        metric, weights = self.build(spec), np.random.default_rng(4).integers(0, 4, (4, 60)).astype(np.float64)
+        weights[0], weights[1, ::3] = 1.0, 0.0  # as they are, and without the first of three classes
+        for task in spec.tasks if hasattr(metric, "weighted") else ():
+            targets, predictions = _noisy(task)
+            for array in (targets, predictions):
+                array.flags.writeable = False
+            found = cast(Any, metric).weighted(targets, predictions, weights.copy())
+            assert np.shape(found) == (4,), f"{task}: {np.shape(found)}, and one score for each of 4 weightings is due"
+            for score, counts in zip(found, weights.astype(np.int64), strict=True):
+                rows = np.repeat(np.arange(60), counts)
+                wanted = metric(targets[rows], predictions[rows])
+                assert math.isclose(score, wanted, rel_tol=1e-6, abs_tol=1e-9), f"{task}: {score}, not {wanted}"
+
 
 def _predictions(task: str) -> tuple[np.ndarray, np.ndarray]:
     """Targets of 60 rows and predictions that are right and sure of it, in the types of the engine."""

@@ -239,6 +239,29 @@ def test_an_equal_score_does_not_beat_the_baseline():
     assert not rank(entries, ACCURACY, "max").beats_baseline
 
 
+def test_of_equal_models_the_smaller_comes_first():
+    same = model(0.8)
+    entries = [
+        entry(0, same, seconds=1.0, size_bytes=9_000),
+        entry(1, same, seconds=5.0, size_bytes=400),
+        entry(2, same, seconds=2.0, size_bytes=400),
+        entry(3, model(0.9), seconds=9.0, size_bytes=10**9),
+    ]
+    for metric, direction in ((ACCURACY, "max"), (LOG_LOSS, "min")):
+        assert [row.trial for row in rank(entries, metric, direction).rows] == [3, 2, 1, 0]
+
+
+def test_a_tie_at_the_best_possible_score_leaves_nothing_to_gain():
+    right, wrong = model(1.0), model(0.8)
+    perfect = Predictions(right.rows, right.targets, np.eye(3, dtype=np.float32)[right.targets])
+    for metric, direction in ((ACCURACY, "max"), (LOG_LOSS, "min"), (f1(AverageOptions()), "max")):
+        tied = [entry(0, perfect), entry(1, perfect, role="baseline")]
+        assert rank(tied, metric, direction).is_saturated
+        assert not rank([entry(0, wrong), entry(1, wrong, role="baseline")], metric, direction).is_saturated
+        assert not rank([entry(0, perfect), entry(1, wrong, role="baseline")], metric, direction).is_saturated
+        assert not rank([entry(0, perfect)], metric, direction).is_saturated
+
+
 @pytest.mark.parametrize(("metric", "direction"), [(ACCURACY, "max"), (LOG_LOSS, "min")])
 def test_a_better_candidate_beats_the_baseline_in_either_direction(metric, direction):
     good = model(0.95)
@@ -304,7 +327,7 @@ def test_entries_tell_the_history_and_load_what_can_be_ranked():
         loaded.append(trial)
         return model(0.9)
 
-    found = entries_from(history_of_four(), load)
+    found = entries_from(history_of_four(), load, size=lambda trial: 100 + trial)
     assert loaded == [0, 1]  # what runs may be half written, what failed is not to be trusted
     assert [(each.status, each.score, each.reason) for each in found] == [
         ("finished", 0.9, ""),
@@ -314,6 +337,7 @@ def test_entries_tell_the_history_and_load_what_can_be_ranked():
     ]
     assert found[0].label == "resnet · scratch"
     assert [each.seconds for each in found] == [3.0, 4.0, 4.0, 2.0]
+    assert [each.size_bytes for each in found] == [100, 101, 0, 0]
 
 
 def test_unreadable_predictions_cost_one_trial_its_rank():

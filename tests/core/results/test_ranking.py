@@ -124,6 +124,15 @@ def test_a_trial_whose_predictions_are_lost_cannot_win(profile, folder):
     assert _rank(history, profile, folder).winner.trials == (0,)
 
 
+def test_of_equals_the_one_with_the_smaller_checkpoint_wins(profile, folder):
+    history = _history(folder, [_predictions(0.9), _predictions(0.9), _predictions(0.9)])
+    for trial, size in enumerate((900, 300, 300)):
+        (folder.trial(trial) / "checkpoint.safetensors").write_bytes(b"0" * size)
+    found = _rank(history, profile, folder)
+    assert _order(found.board)[:3] == [1, 2, 0]
+    assert found.winner.trials == (1,)
+
+
 def test_trials_of_different_splits_are_not_ranked_against_each_other(profile, folder):
     history = _history(folder, [_predictions(0.7), _predictions(0.7, seed=1, start=10_000)])
     with pytest.raises(DataError, match="share no validation row"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 from core.training.helpers import DictLookup, accuracy
@@ -27,6 +28,21 @@ def test_every_metric_that_fits_the_task_is_computed():
     scores = score_all(TARGETS, FOUND, TASK, lookup)
     assert scores == {"accuracy": 0.75, "rows": 4.0}
     assert all(type(each) is float for each in scores.values())
+
+
+def test_what_is_the_same_for_every_model_of_few_classes_is_left_out_unless_it_decides():
+    def lenient(options):
+        def score(targets, found):
+            return 1.0
+
+        score.least_classes = 3
+        return score
+
+    lookup = DictLookup(_metric("accuracy", accuracy), _metric("lenient", lenient))
+    assert score_all(TARGETS, FOUND, TASK, lookup) == {"accuracy": 0.75}
+    assert score_all(TARGETS, FOUND, replace(TASK, metric="lenient"), lookup) == {"accuracy": 0.75, "lenient": 1.0}
+    three = replace(TASK, classes=("a", "b", "c"))
+    assert score_all(TARGETS, FOUND, three, lookup) == {"accuracy": 0.75, "lenient": 1.0}
 
 
 def test_a_metric_that_raises_is_left_out_and_logged(caplog):

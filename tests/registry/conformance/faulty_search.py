@@ -153,6 +153,30 @@ def gives_single_precision(options):
     return lambda targets, predictions: (predictions.argmax(axis=1) == targets).mean(dtype="float32")
 
 
+def hits(targets, predictions):
+    return (predictions.argmax(axis=1) == targets).astype(float)
+
+
+def weighing(weighted):
+    def score(targets, predictions):
+        return float(hits(targets, predictions).mean())
+
+    score.weighted = weighted
+    return score
+
+
+def forgets_to_divide(options):
+    return weighing(lambda targets, predictions, weights: weights @ hits(targets, predictions))
+
+
+def weighs_rows_but_not_their_number(options):
+    return weighing(lambda targets, predictions, weights: weights @ hits(targets, predictions) / len(targets))
+
+
+def gives_one_score_for_all(options):
+    return weighing(lambda targets, predictions, weights: (weights @ hits(targets, predictions)).sum() / weights.sum())
+
+
 def writes_nothing(options, lookup):
     return lambda bundle, output: output
 
@@ -199,6 +223,7 @@ def register_metrics():
     yield from specs(MetricSpec, accuracy_but_lower_is_better, direction="min")
     yield from specs(MetricSpec, divides_by_zero, looks_at_the_first_row, rows_of_another_score)
     yield from specs(MetricSpec, rewards_modesty, sorts_in_place, gives_single_precision)
+    yield from specs(MetricSpec, forgets_to_divide, weighs_rows_but_not_their_number, gives_one_score_for_all)
 
 
 @hookimpl

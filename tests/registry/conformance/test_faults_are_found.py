@@ -139,6 +139,9 @@ FAULTS = [
     ("search", "MetricContract", "rewards_modesty", "test_nothing_scores_better_than_what_is_right"),
     ("search", "MetricContract", "sorts_in_place", "test_it_only_reads"),
     ("search", "MetricContract", "gives_single_precision", "test_it_only_reads"),
+    ("search", "MetricContract", "forgets_to_divide", "test_a_row_with_a_weight_counts_as_that_many_rows"),
+    ("search", "MetricContract", "weighs_rows_but_not_their_number", "test_a_row_with_a_weight_counts_as_that_many_rows"),
+    ("search", "MetricContract", "gives_one_score_for_all", "test_a_row_with_a_weight_counts_as_that_many_rows"),
 ]  # fmt: skip
 OTHER_ERRORS = {  # what fails by itself, without an assertion of the kit
     "local_options": (AttributeError, pickle.PicklingError),

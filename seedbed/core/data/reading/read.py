@@ -14,6 +14,7 @@ import numpy as np
 
 from seedbed.core.data.columns import parts_of
 from seedbed.core.data.dataset import Dataset, ReadContext, Table
+from seedbed.core.data.inference.infer import target_names
 from seedbed.core.data.inference.interpret import interpret
 from seedbed.core.data.parts import TEST
 from seedbed.core.data.schema import Schema
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"([a-z][a-z0-9_+.-]+):", re.IGNORECASE)  # two letters or more: C:\photos is a path
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
+_MOST_NAMED = 8
 
 
 def read(source: str, lookup: Lookup, context: ReadContext) -> Table | Dataset:
@@ -112,10 +114,30 @@ def read_like(source: str, schema: Schema, lookup: Lookup, context: ReadContext,
     """Read data as other data was read whose schema is given; columns that do not name inputs may be missing.
 
     Raises:
-        DataError, UsageError: as `read_dataset`.
+        DataError: it lacks columns to learn from, or the target where one is needed; or as `read_dataset`.
+        UsageError: as `read_dataset`.
     """
     found = _read_as(source, schema, lookup, context)
+    if isinstance(found, Table):
+        _require_columns(found, schema, need_target=need_target)
     return settle(found, _for_another(schema, found, need_target=need_target), context, need_target=need_target)
+
+
+def _require_columns(found: Table, schema: Schema, *, need_target: bool) -> None:
+    names = found.rows.column_names
+    targets = target_names(schema.target, names) if need_target else ()
+    missing = [name for name in (*schema.inputs, *targets) if name not in names]
+    if missing:
+        raise DataError(
+            f"{found.source} lacks the column{'s' if missing[1:] else ''} {_listed(missing)}. What is learnt from: "
+            f"{_listed(schema.inputs)}{f', to say {_listed(targets)}' if targets else ''}; what it has: "
+            f"{_listed(names)}. Name its columns alike, or give data that has them."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(f"`{name}`" for name in names[:_MOST_NAMED]) + more
 
 
 def _read_as(source: str, schema: Schema, lookup: Lookup, context: ReadContext) -> Table | Dataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +39,7 @@ def split(
     groups: np.ndarray | None = None,
     order: np.ndarray | None = None,
     duplicates: np.ndarray | None = None,
+    folds_for: Callable[[int], int] = lambda rows: 0,
 ) -> Splits:
     """Give every usable row its part.
 
@@ -58,6 +59,9 @@ def split(
     Rows that are not `trainable` are in no training part. They may be validated on, in their share, as the
     score would flatter without them, unless the owner's validation or test part has a row of the same
     group or `duplicates` (N,): these would be what is measured with, seen before.
+
+    Where trials are judged over folds of so many rows of training and validation (`folds_for`, 0: over none),
+    nothing is said of what the validation part lacks.
 
     Raises:
         DataError: there is too little to learn from, or nothing can be spared to choose models by.
@@ -92,7 +96,8 @@ def split(
         folds=_folds(given, train, valid, rng),
         leaked=test[sharing(given.duplicates, train, valid)[test]],
     )
-    return replace(splits, findings=tuple(judge(given, splits, is_drawn=is_drawn)))
+    has_folds = folds_for(len(train) + len(valid)) > 0
+    return replace(splits, findings=tuple(judge(given, splits, is_drawn=is_drawn, has_folds=has_folds)))
 
 
 def _input(

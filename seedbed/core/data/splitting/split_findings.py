@@ -20,17 +20,22 @@ _MOST_CHARACTERS = 40  # of a name, at its beginning and at its end
 _WORDS = {"train": "training", "valid": "validation", "test": "test"}
 
 
-def judge(given: SplitInput, splits: Splits, *, is_drawn: bool) -> Iterator[Finding]:
-    """Say what is doubtful about a split; `is_drawn`: its validation part was taken from training here."""
+def judge(given: SplitInput, splits: Splits, *, is_drawn: bool, has_folds: bool = False) -> Iterator[Finding]:
+    """Say what is doubtful about a split.
+
+    `is_drawn`: its validation part was taken from training here. `has_folds`: it judges nothing, as trials are
+    judged over folds of all these rows; what it lacks is then nobody's concern.
+    """
     yield from _unseen(given, splits)
     for code, part in ((2, "valid"), (3, "test")):
         yield from _empty(given, splits, code, part)
         is_own = not (part == "valid" and is_drawn)
         is_plain = given.order is None and not (given.groups >= 0).any()
-        if len(splits.rows(part)) and (is_own or not is_plain):
+        if len(splits.rows(part)) and (is_own or not (is_plain or has_folds)):
             yield from _without_classes(splits, part, is_own)
             yield from _shifted(given, splits, part, is_own)
-    yield from _small(given, splits, is_drawn)
+    if not has_folds:
+        yield from _small(given, splits, is_drawn)
     yield from _straddling(given, splits)
     yield from _out_of_order(given, splits)
 

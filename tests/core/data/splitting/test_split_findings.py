@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedbed.core.data.splitting.split import Splits, split
-from seedbed.core.data.splitting.split_findings import half_width
+from seedbed.core.data.splitting.split_findings import half_width, judge
+from seedbed.core.data.splitting.splits import SplitInput
 from seedbed.core.data.targets import Targets
 
 TRAIN, VALID, TEST = 1, 2, 3
@@ -109,6 +110,25 @@ def test_an_own_test_part_of_no_use_leaves_no_test_score() -> None:
     splits = divide(np.arange(100) % 2, np.where(usable, 0, TEST), usable)
     (finding,) = of(splits, "empty_part")
     assert "there is no test score" in finding.evidence
+
+
+def test_of_a_part_that_judges_nothing_it_is_not_said_what_it_lacks() -> None:
+    codes = np.array([0] * 40 + [1] * 40 + [2] * 10)
+    groups = np.concatenate([np.arange(80) // 4, np.full(10, 99)])
+    targets, usable = Targets(kind="classification", values=codes, classes=("a", "b", "c")), np.ones(90, bool)
+    splits = split(targets, np.zeros(90, np.int8), usable, 0, groups=groups)
+    assert {each.check for each in splits.findings} == {"missing_classes", "small_validation"}
+    given = SplitInput(
+        targets=targets, strata=targets.strata(), parts=np.zeros(90, np.int8), readable=usable, usable=usable,
+        trainable=usable, groups=groups, duplicates=np.full(90, -1), order=None,
+    )  # fmt: skip
+    assert tuple(judge(given, splits, is_drawn=True)) == splits.findings
+    assert not list(judge(given, splits, is_drawn=True, has_folds=True))
+    asked = []
+    over_folds = split(
+        targets, np.zeros(90, np.int8), usable, 0, groups=groups, folds_for=lambda n: asked.append(n) or 5
+    )
+    assert (over_folds.findings, asked) == ((), [90])
 
 
 def test_names_of_any_length_leave_a_finding_readable() -> None:
