@@ -23,7 +23,7 @@ from seedbed.core.results.diagnose import diagnose
 from seedbed.core.results.ranking import Ranking, rank_run
 from seedbed.core.results.transfer import judge_transfer
 from seedbed.core.runfolder import RunFolder
-from seedbed.core.search.candidate import EvaluationJob
+from seedbed.core.search.candidate import EVALUATION, EvaluationJob
 from seedbed.core.search.compose import Composition, compose
 from seedbed.core.search.events import (
     BundleEvaluated,
@@ -37,6 +37,9 @@ from seedbed.core.search.events import (
 from seedbed.core.search.history import History
 from seedbed.core.search.study import Ground, Study
 from seedbed.core.session import Request, Session
+
+_LATE_SECONDS = 1.0
+"""Over the budget, after which nobody waits for a score any more: its backend has ended it by then, or cannot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +295,10 @@ class _Steps:
                 if isinstance(event, BundleEvaluated | EvaluationFailed):
                     return
             if self.request.cancelled():
+                return
+            if self.budget.seconds is not None and self.chronicle.now() > self.budget.seconds + _LATE_SECONDS:
+                self.backend.stop(EVALUATION)
+                self.chronicle.record(EvaluationFailed(error="The time was over before the model was scored."))
                 return
 
     def finish(self, ended: str, ranking: Ranking) -> Outcome:

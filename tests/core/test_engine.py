@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from quick_runs import cancelled_when, photos, quick_fit, surroundings
 
+from seedbed.core import engine, work
 from seedbed.core.errors import DataError, Interrupted, UnknownName, UsageError
+from seedbed.core.search.candidate import EvaluationJob
 from seedbed.core.search.events import (
     BundleEvaluated,
     BundleSaved,
+    EvaluationFailed,
     RunFinished,
     RunStarted,
     StageEntered,
@@ -224,6 +228,26 @@ def test_another_metric_decides_where_it_is_asked_for(tmp_path):
 def test_rows_from_a_second_address_are_what_the_winner_is_scored_on(tmp_path):
     run = quick_fit(tmp_path / "run", photos(tmp_path / "photos"), test=photos(tmp_path / "more", count=4))
     assert run.history.evaluation.examples == 8
+
+
+def test_a_score_that_does_not_come_in_time_is_not_waited_for(tmp_path, monkeypatch):
+    stopped, whole = [], work.run
+
+    def hangs(job, emit, should_stop, desk):
+        if not isinstance(job, EvaluationJob):
+            whole(job, emit, should_stop, desk)
+        limit = time.monotonic() + 10
+        while isinstance(job, EvaluationJob) and not stopped and time.monotonic() < limit:
+            stopped.extend([True] * should_stop())
+            time.sleep(0.01)
+
+    monkeypatch.setattr(work, "run", hangs)
+    monkeypatch.setattr(engine, "_LATE_SECONDS", -1_000.0)
+    run = quick_fit(tmp_path / "run", time=60.0)
+    assert run.history.evaluation is None
+    (said,) = kinds(read(run.folder / "journal.jsonl"), EvaluationFailed)
+    assert said.error == "The time was over before the model was scored."
+    assert stopped
 
 
 def test_data_without_a_test_part_gives_no_test_score(tmp_path):

@@ -95,6 +95,10 @@ class TrialJob:
     is_yardstick: bool = False
 
 
+EVALUATION = -1
+"""In the place of a trial's number: an evaluation belongs to the run."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationJob:
     """Score a bundle on the test part, through the same code as `seedbed predict`; or what it was chosen by.
@@ -116,7 +120,7 @@ class EvaluationJob:
     threads: int = 0
     seconds: float | None = None
     grace: float = 10.0
-    trial: int = -1  # no trial: an evaluation belongs to the run
+    trial: int = EVALUATION
 
 
 Job = TrialJob | EvaluationJob
