@@ -77,6 +77,8 @@ def _pretrained(space: Space, profile: Profile, history: History) -> Iterator[di
             "schedule": "one_cycle",
             "augmenter.flip": _mirrors(profile),
             "augmenter.shift": True,
+            # A pretrained net soon knows a few thousand images by heart: see docs/measurements.md.
+            "augmenter.zoom": True,
             "regularizer.dropout": True,
             "regularizer.label_smoothing": True,
             **weighs_classes(profile),
