@@ -136,12 +136,15 @@ def _train_all(context: Context, model: Net, options: TuneOptions) -> Result:
     """Train and judge; then go on with all rows, where those it was judged by are a good part of them."""
     if not has_lap(context):
         return _train(context, model, options)
+    learning = [each for each in model.parameters() if each.requires_grad]
     with time_for_lap(context):
         result = _train(context, model, options)
     with unharmed(context):
         lap = lap_of(context, result.epochs)
         if lap.has_time_for(1.0 + lap.finish_seconds((), PLAIN)):
             model.load_state_dict(load_file(context.folder / CHECKPOINT, device=str(context.device)))
+            for each in learning:  # training may have ended before all layers were set free
+                each.requires_grad_(True)
             _train(lap, model, replace(options, start_size=1.0, unfreeze_share=0.0), since=SINCE)
             adopt(context, lap, model)
     return result

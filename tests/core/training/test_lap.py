@@ -112,6 +112,20 @@ def test_there_is_none_where_the_rows_may_not_be_learnt_from_or_are_few(made, tm
     assert _agrees(made, tmp_path / "0000")
 
 
+def test_all_layers_learn_in_it_though_training_ended_before_they_were_set_free(made, tmp_path, monkeypatch):
+    seen, whole = [], finetune.train
+
+    def ends_early(parts, *more, **others):
+        seen.append([each.requires_grad for each in parts.model.parameters()])
+        yield from whole(parts, *more, **others)
+        parts.model.backbone.requires_grad_(False)
+
+    monkeypatch.setattr(finetune, "train", ends_early)
+    _train(made, tmp_path / "0000")
+    assert len(seen) == 2
+    assert all(map(all, seen))
+
+
 def test_what_it_makes_worse_is_not_kept(made, tmp_path, monkeypatch):
     whole = finetune._train
 
@@ -138,7 +152,7 @@ def test_where_it_fails_the_result_stays(made, tmp_path, monkeypatch, caplog):
 
 
 def test_it_takes_less_than_a_third_of_the_time_and_ends_with_it(made, tmp_path, trained):
-    clock = FakeClock(step=0.01)
+    clock = FakeClock(step=0.03)
     fidelity = Fidelity(epochs=1_000, seconds=30.0)
     events = _train(made, tmp_path / "0000", clock, fidelity=fidelity, grace=10_000.0, rows_after=30)
     assert len(trained) == 2
