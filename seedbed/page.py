@@ -9,8 +9,9 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from seedbed.core.data.prepared import PreparedImages, PreparedSeries
 from seedbed.core.data.profile import Finding
 from seedbed.core.data.targets import Targets, targets_of
 from seedbed.core.intake import Examined
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 TEMPLATE = "page.html"
 _SIDE = 96  # pixels of a picture's longer side on the page
@@ -78,20 +82,25 @@ class Spread:
     sights: tuple[Sight, ...]
 
 
-def page(examined: Examined) -> str:
-    """Return the page; it needs no network and no other file, and runs no script."""
+@cache
+def _template() -> Template:
+    """Return the template of the page, compiled once: that takes longer than filling it in."""
     import jinja2
 
-    shown = _Rows(examined)
-    findings, inputs = examined.findings, examined.dataset.schema.inputs
-    counts = Counter[str](finding.severity for finding in findings)
-    kinds = (("error", "error"), ("warning", "warning"), ("info", "note"))
-    source = (Path(__file__).parent / TEMPLATE).read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"visible": visible, "number": "{:,}".format, "short": "{:.4g}".format}
-    made = environment.from_string(source).render(
+    return environment.from_string((Path(__file__).parent / TEMPLATE).read_text(encoding="utf-8"))
+
+
+def page(examined: Examined) -> str:
+    """Return the page; it needs no network and no other file, and runs no script."""
+    shown = _Rows(examined)
+    findings, inputs = examined.findings, examined.dataset.schema.inputs
+    counts = Counter[str](finding.severity for finding in findings)
+    kinds = (("error", "error"), ("warning", "warning"), ("info", "note"))
+    made = _template().render(
         dataset=examined.dataset,
         profile=examined.profile,
         complaints=list(shown.complaints(findings)),

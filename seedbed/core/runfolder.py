@@ -135,7 +135,9 @@ def save_provenance(folder: RunFolder, settings: Settings, version: str) -> None
     (folder.path / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
     # A path may hold bytes that are no UTF-8; config.toml is then for reading only, but the run goes on.
     (folder.path / "config.toml").write_text(_as_toml(settings), encoding="utf-8", errors="backslashreplace")
-    installed = sorted({f"{each.name}=={each.version}" for each in distributions() if each.name}, key=str.lower)
+    # Each time it is asked for, `metadata` is parsed anew, and so for `name` and `version`.
+    packages = (each.metadata for each in distributions())
+    installed = sorted({f"{each['Name']}=={each['Version']}" for each in packages if each["Name"]}, key=str.lower)
     (folder.path / "environment.txt").write_text("\n".join(installed) + "\n", encoding="utf-8")
 
 

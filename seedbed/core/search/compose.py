@@ -98,7 +98,7 @@ def compose(
         refusals=tuple(refusals),
         versions={f"{kind}:{spec.name}": spec.version for kind in _SEARCHED for spec in lookup.all(kind)},
     )
-    return replace(composition, baselines=tuple(_baselines(composition, lookup, profile)))
+    return replace(composition, baselines=tuple(_baselines(composition, lookup, profile, without["architecture"])))
 
 
 def _reasons(refusals: Sequence[ComponentRefused], named: frozenset[str]) -> str:
@@ -284,8 +284,12 @@ def _entries(specs: Iterable[Spec]) -> list[tuple[str, type]]:
     return [(spec.name, spec.options) for spec in specs]
 
 
-def _baselines(composition: Composition, lookup: Lookup, profile: Profile) -> Iterator[Candidate]:
+def _baselines(
+    composition: Composition, lookup: Lookup, profile: Profile, without: frozenset[str]
+) -> Iterator[Candidate]:
     for spec in cast(Sequence[ArchitectureSpec], lookup.all("architecture")):
+        if spec.name in without:
+            continue
         if spec.is_baseline and _for_other_data(spec, profile) is None and _unmet(spec, profile) is None:
             values: dict[str, Value] = {"architecture": spec.name, "policy": "probe"}
             values |= {"head": spec.head} if spec.head == "ridge" else {}

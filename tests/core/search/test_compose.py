@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -156,9 +157,29 @@ def test_the_linear_probe_of_the_pixels_is_a_baseline_even_if_another_net_is_ask
     assert baseline.versions == {"architecture:pixels": 1}
 
 
+def test_a_baseline_that_is_left_out_is_none():
+    assert composed(without=("architecture:pixels",)).baselines == ()
+
+
 def test_a_baseline_for_other_data_is_none_here(registry_with, offering):
     spec = offer(ArchitectureSpec, "words", modalities=("text",), features_only=True, is_baseline=True)
     assert len(composed(registry_with(rogue=offering(spec))).baselines) == 1
+
+
+@pytest.mark.parametrize(
+    "requires",
+    [
+        Requires(modules=("no_such_module",)),
+        Requires(kinds=("regression",)),
+        Requires(min_examples=801),
+        Requires(max_size=16),
+    ],
+)
+def test_a_baseline_whose_requirement_does_not_hold_is_none_here(registry_with, offering, requires):
+    fits = offer(ArchitectureSpec, "fits", modalities=("image",), features_only=True, is_baseline=True)
+    picky = replace(fits, name="picky", requires=requires)
+    baselines = composed(registry_with(rogue=offering(fits, picky))).baselines
+    assert {each.values["architecture"] for each in baselines} == {"pixels", "fits"}
 
 
 def test_a_fixed_transform_can_only_be_probed():
