@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,8 @@ class Import:
     lazy: bool
 
 
-def imports(path: Path) -> Iterator[Import]:
+@cache
+def imports(path: Path) -> tuple[Import, ...]:
     """Every import of a file; `from seedbed import show` counts as one of seedbed.show."""
 
     def walk(node: ast.AST, typing: bool, lazy: bool) -> Iterator[Import]:
@@ -78,7 +80,12 @@ def imports(path: Path) -> Iterator[Import]:
                 yield Import(module, child.lineno, typing, lazy)
             yield from walk(child, guarded, later)
 
-    return walk(ast.parse(path.read_text(encoding="utf-8")), False, False)
+    return tuple(walk(tree(path), False, False))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _modules(node: ast.AST) -> Iterator[str]:
@@ -217,7 +224,7 @@ def test_no_imports_go_in_a_circle():
 def test_nothing_prints(path):
     calls = [
         node.lineno
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert not calls, f"{where(path)} prints on lines {calls}; log, or let cli.py show it"

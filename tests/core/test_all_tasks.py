@@ -137,9 +137,11 @@ def test_a_value_is_predicted_from_series_by_a_net(tmp_path, monkeypatch):
     assert scores["residuals"]
 
 
-def test_data_without_the_columns_it_learnt_from_is_refused_by_name(tmp_path):
+def test_data_without_the_columns_it_learnt_from_is_refused_by_name(tmp_path, monkeypatch):
+    monkeypatch.setitem(fidelity._EPOCHS, ("series", True), (1.0, 1.0, 1.0))
     rows = [{"wave": wave.tolist(), "pitch": f"p{pitch}"} for wave, pitch in waves(30)]
-    run = quick_fit(tmp_path / "run", write(tmp_path / "waves.jsonl", rows))
+    fixed = {"architecture": "gru", "architecture.gru.width": 32}
+    run = quick_fit(tmp_path / "run", write(tmp_path / "waves.jsonl", rows), fixed=fixed)
     texts = write(tmp_path / "texts.jsonl", [{"text": each["text"]} for each in reviews(10)])
     with pytest.raises(DataError, match=r"texts.jsonl lacks the column `wave`. What is learnt from: `wave`; what it "):
         run.best.predict_frame(texts)

@@ -1,7 +1,7 @@
 """Reads malformed data as `seedbed inspect` does, one after the other, and writes down what came of each.
 
-A process of its own, so that its memory and its standard streams can be watched: `malformed_run.py FOLDER` reads
-`FOLDER/cases.json` and writes `FOLDER/outcomes.jsonl`.
+A process of its own, so that its memory and its standard streams can be watched: `malformed_run.py FOLDER 1 2` reads
+every second case of `FOLDER/cases.json`, from the case 1 on, and writes `FOLDER/outcomes-1.jsonl`.
 """
 
 from __future__ import annotations
@@ -65,25 +65,25 @@ class Hung(BaseException):
     """A case took too long."""
 
 
-def main(folder: Path) -> None:
-    """Read all cases."""
+def main(folder: Path, first: int, step: int) -> None:
+    """Read the cases of one process."""
     faulthandler.enable()
     resource.setrlimit(resource.RLIMIT_AS, (MOST_ADDRESSES, MOST_ADDRESSES))
     signal.signal(signal.SIGALRM, _hung)
     import datasets  # noqa: F401 - before the watch: dill in it asks for the temporary folder, and Python tries that one
 
-    cases = json.loads((folder / "cases.json").read_text("utf-8"))
+    cases = list(enumerate(json.loads((folder / "cases.json").read_text("utf-8"))))[first::step]
     cache = Path(os.environ["SEEDBED_HOME"])
-    with (folder / "outcomes.jsonl").open("w", encoding="utf-8") as outcomes:
+    with (folder / f"outcomes-{first}.jsonl").open("w", encoding="utf-8") as outcomes:
         watch = Watch(cache)
         for case in _examined(cases, cache, watch):
             outcomes.write(json.dumps(case) + "\n")
             outcomes.flush()
 
 
-def _examined(cases: list[dict[str, object]], cache: Path, watch: Watch) -> Iterator[dict[str, object]]:
+def _examined(cases: list[tuple[int, dict[str, object]]], cache: Path, watch: Watch) -> Iterator[dict[str, object]]:
     printed = _printed()
-    for number, case in enumerate(cases):
+    for number, case in cases:
         began = time.process_time()
         signal.alarm(LIMIT_SECONDS)
         try:
@@ -92,6 +92,7 @@ def _examined(cases: list[dict[str, object]], cache: Path, watch: Watch) -> Iter
             signal.alarm(0)
         before, printed = printed, _printed()
         yield {
+            "number": number,
             "name": case["name"],
             **outcome,
             "seconds": round(time.process_time() - began, 3),
@@ -160,4 +161,4 @@ def _hung(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -7,12 +7,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from malformed import Case, all_cases, inputs_in, snapshot
 
+PROCESSES = 2
+HOMES = [f"home-{number}" for number in range(PROCESSES)]
 MOST_BYTES = 1.5e9
 MOST_SECONDS = 15.0  # of one processor, for the slowest: a table of 10,000 columns
 NO_FEATURES = ["--without", "check:label_errors", "--without", "check:cropped_copies"]
@@ -26,7 +30,7 @@ pytestmark = [
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """All cases after they were read in one process, and what lay around before and after."""
+    """All cases after they were read, and what lay around before and after."""
 
     cases: tuple[Case, ...]
     outcomes: list[dict]
@@ -34,7 +38,7 @@ class Examined:
     folder: Path
     before: dict
     after: dict
-    exit_code: int
+    exit_codes: list[int]
     errors: str
 
     def where(self, holds) -> list[dict]:
@@ -44,7 +48,7 @@ class Examined:
 @pytest.fixture(scope="module")
 def examined(tmp_path_factory) -> Iterator[Examined]:
     folder = tmp_path_factory.mktemp("malformed")
-    for name in ("inputs", "home", "cwd", "user", "tmp"):
+    for name in ("inputs", "cwd", "user", "tmp", *HOMES):
         (folder / name).mkdir()
     cases, written, inputs = all_cases(), [], set()
     for number, case in enumerate(cases):
@@ -54,24 +58,30 @@ def examined(tmp_path_factory) -> Iterator[Examined]:
         inputs |= inputs_in(place)
     (folder / "cases.json").write_text(json.dumps(written))
     before = snapshot(folder / "inputs")
-    process = read_all(folder)
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        processes = list(pool.map(partial(read_some, folder), range(PROCESSES)))
+    outcomes = [
+        json.loads(line)
+        for number in range(PROCESSES)
+        for line in (folder / f"outcomes-{number}.jsonl").read_text("utf-8").splitlines()
+    ]
     yield Examined(
         cases=cases,
-        outcomes=[json.loads(line) for line in (folder / "outcomes.jsonl").read_text("utf-8").splitlines()],
+        outcomes=sorted(outcomes, key=lambda each: each["number"]),
         inputs=len(inputs),
         folder=folder,
         before=before,
         after=snapshot(folder / "inputs"),
-        exit_code=process.returncode,
-        errors=(folder / "stderr").read_text("utf-8", "replace"),
+        exit_codes=[each.returncode for each in processes],
+        errors="".join((folder / f"stderr-{number}").read_text("utf-8", "replace") for number in range(PROCESSES)),
     )
     for place in (folder / "inputs").glob("*/b"):
         place.chmod(0o700)  # without rights it could not be cleared away
 
 
-def read_all(folder: Path) -> subprocess.CompletedProcess:
-    """Read all cases in a process that has a home, a temporary folder and a working directory to itself."""
-    here = {"HOME": "user", "TMPDIR": "tmp", "SEEDBED_HOME": "home"}
+def read_some(folder: Path, first: int) -> subprocess.CompletedProcess:
+    """Read every so many cases in a process apart from the user's home, temporary folder and working directory."""
+    here = {"HOME": "user", "TMPDIR": "tmp", "SEEDBED_HOME": HOMES[first]}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_"))}
     environment = {
         **kept,
@@ -80,9 +90,9 @@ def read_all(folder: Path) -> subprocess.CompletedProcess:
         "PYTHONPATH": os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])),
         "OMP_NUM_THREADS": "1",
     }
-    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+    with (folder / f"stdout-{first}").open("wb") as out, (folder / f"stderr-{first}").open("wb") as err:
         return subprocess.run(
-            [sys.executable, Path(__file__).with_name("malformed_run.py"), folder],
+            [sys.executable, Path(__file__).with_name("malformed_run.py"), folder, str(first), str(PROCESSES)],
             cwd=folder / "cwd",
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -103,7 +113,7 @@ def test_there_are_thousands_of_inputs_of_every_form(examined):
 def test_all_of_them_are_read_to_the_end(examined):
     names = [each["name"] for each in examined.outcomes]
     assert names == [case.name for case in examined.cases], examined.errors[-2000:]
-    assert examined.exit_code == 0
+    assert examined.exit_codes == [0] * PROCESSES
 
 
 def test_each_ends_in_values_or_in_a_sentence(examined):
@@ -146,53 +156,69 @@ def test_nothing_is_touched_but_the_cache(examined):
     assert not examined.where(lambda each: each["touched"])
     assert examined.after == examined.before
     assert {each.name for each in examined.folder.iterdir()} == {
-        *("inputs", "home", "cwd", "user", "tmp"),
-        *("cases.json", "outcomes.jsonl", "stdout", "stderr"),
+        *("inputs", "cwd", "user", "tmp", "cases.json", *HOMES),
+        *(f"{name}-{number}" for name in ("stdout", "stderr") for number in range(PROCESSES)),
+        *(f"outcomes-{number}.jsonl" for number in range(PROCESSES)),
     }
     for name in ("cwd", "user", "tmp"):
         assert not list((examined.folder / name).iterdir())
 
 
-def test_nothing_half_done_is_left_in_the_cache(examined):
-    assert {each.name for each in (examined.folder / "home").iterdir()} <= {"tables", "prepared"}
-    assert not list((examined.folder / "home").rglob(".partial-*"))
+@pytest.mark.parametrize("home", HOMES)
+def test_nothing_half_done_is_left_in_the_cache(examined, home):
+    assert {each.name for each in (examined.folder / home).iterdir()} <= {"tables", "prepared"}
+    assert not list((examined.folder / home).rglob(".partial-*"))
 
 
 def by_name(name: str) -> Case:
     return next(case for case in all_cases() if case.name == name)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "csv/truncated/60",
-        "csv/encoding/noise",
-        "csv/odd/a cell of 5 MB",
-        "csv.gz/flipped/3",
-        "jsonl/odd/lists 100,000 deep",
-        "ts/odd/no header",
-        "parquet/odd/text that is not utf-8",
-        "parquet/truncated/63",
-        "npz/odd/pickled objects",
-        "saved/odd state.json/open brackets",
-        "folder/names of the folder/bytes that are not utf-8",
-        "folder/names of classes/bytes that are not utf-8",
-        "folder/names of images/a line end",
-        "folder/links/all to all",
-        "folder/special/pipes",
-        "folder/tables/a pipe named a.csv",
-        "folder/tables/images that are pipes",
-        "folder/odd/nothing",
-        *(f"address/{text!r}" for text in ("", "\n", "~nobody-at-all/x", "\udcff\udcfe", "hub:../../etc", "x" * 20)),
-    ],
-)
-def test_the_command_line_says_what_is_wrong_in_one_sentence(shell, tmp_path, name):
-    check_answer(*inspected(shell, tmp_path, by_name(name), *NO_FEATURES))
+REFUSED_OR_READ = [
+    "csv/truncated/60",
+    "csv/encoding/noise",
+    "csv/odd/a cell of 5 MB",
+    "csv.gz/flipped/3",
+    "jsonl/odd/lists 100,000 deep",
+    "ts/odd/no header",
+    "parquet/odd/text that is not utf-8",
+    "parquet/truncated/63",
+    "npz/odd/pickled objects",
+    "saved/odd state.json/open brackets",
+    "folder/names of the folder/bytes that are not utf-8",
+    "folder/names of classes/bytes that are not utf-8",
+    "folder/names of images/a line end",
+    "folder/links/all to all",
+    "folder/special/pipes",
+    "folder/tables/a pipe named a.csv",
+    "folder/tables/images that are pipes",
+    "folder/odd/nothing",
+    *(f"address/{text!r}" for text in ("", "\n", "~nobody-at-all/x", "\udcff\udcfe", "hub:../../etc", "x" * 20)),
+]
+WHOLE = ["images/huge/0", "csv/odd/pages", "ts/odd/a length without end"]
 
 
-@pytest.mark.parametrize("name", ["images/huge/0", "csv/odd/pages", "ts/odd/a length without end"])
-def test_the_command_line_finds_features_of_what_is_whole(shell, tmp_path, name):
-    code, out, err = inspected(shell, tmp_path, by_name(name))
+@pytest.fixture(scope="module")
+def answers(shell, tmp_path_factory) -> dict[str, tuple[int, str, str]]:
+    """What the command line says of each of these, a few of them at a time."""
+
+    def answer(name: str) -> tuple[int, str, str]:
+        arguments = () if name in WHOLE else NO_FEATURES
+        return inspected(shell, tmp_path_factory.mktemp("case"), by_name(name), *arguments)
+
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        names = [*WHOLE, *REFUSED_OR_READ]
+        return dict(zip(names, pool.map(answer, names), strict=True))
+
+
+@pytest.mark.parametrize("name", REFUSED_OR_READ)
+def test_the_command_line_says_what_is_wrong_in_one_sentence(answers, name):
+    check_answer(*answers[name])
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_command_line_finds_features_of_what_is_whole(answers, name):
+    code, out, err = answers[name]
     check_answer(code, out, err)
     assert code == 0
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -86,10 +87,11 @@ def test_any_other_model_is_there_for_those_who_ask():
     assert not any(each.on_request for each in register_architectures() if each.name in NAMES)
 
 
+@cache
 def _meta(name, **options):
-    """Build a model without memory for its numbers."""
+    """Build a model without memory for its numbers; the tests share it, and leave it as it is."""
     with torch.device("meta"):
-        return build(name, TimmOptions(**options), profile_of(channels=3))
+        return build(name, TimmOptions(**options), profile_of(channels=3)).eval()
 
 
 def _any(name, *, channels=3, **options):
@@ -106,7 +108,7 @@ def test_the_declared_number_of_parameters_is_exact(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_model_takes_every_size_and_gives_features_as_wide_as_announced(name):
-    net = _meta(name).eval()
+    net = _meta(name)
     for size in (8, 33):
         assert net(torch.zeros(2, 3, size, size + 1, device="meta")).shape == (2, net.num_features)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from spaces import composed, param, profile
+from spaces import composed, param, profile, reasons
 
 from seedbed.core.errors import UnknownName, UsageError
 
@@ -90,3 +90,54 @@ def test_a_number_that_is_none_cannot_be_pinned():
 def test_pinning_a_refused_switch_says_why_it_is_refused():
     with pytest.raises(UsageError, match="needs images of 16 px, these have 8"):
         composed(of=profile(size=8), fixed={"augmenter.zoom": True})
+
+
+def test_pinned_weights_leave_only_the_nets_that_have_them():
+    found = composed(fixed={"weights": "efficientnet_lite0"})
+    assert reasons(found)["architecture", "resnet18"] == "has no weights=efficientnet_lite0 here"
+    assert param(found, "architecture").domain.options == ("tf_efficientnet_lite0",)
+    rng = random.Random(0)
+    for values in [found.space.default(), *(found.space.sample(rng) for _ in range(30))]:
+        found.space.validate(values)
+        assert values["policy"] == "scratch" or values["weights"] == "efficientnet_lite0"
+
+
+@pytest.mark.parametrize(
+    ("fixed", "says"),
+    [
+        (
+            {"weights": "efficientnet_lite0", "architecture": "resnet18"},
+            "architecture=resnet18 .* has no weights=efficientnet_lite0 here",
+        ),
+        ({"weights": "efficientnet_lite"}, "weights=efficientnet_lite"),
+    ],
+)
+def test_pinned_weights_that_the_net_does_not_have_are_refused(fixed, says):
+    with pytest.raises(UsageError, match=says):
+        composed(fixed=fixed)
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_a_switch_that_is_pinned_stands_in_every_candidate_that_is_trained(is_on):
+    found = composed(fixed={"regularizer.ema": is_on})
+    rng = random.Random(0)
+    for values in [found.space.default(), *(found.space.sample(rng) for _ in range(30))]:
+        found.space.validate(values)
+        if values["policy"] != "probe":
+            assert values["regularizer.ema"] is is_on
+            assert ("regularizer.ema.window" in values) is is_on
+            assert any(name == "regularizer:ema" for name in found.candidate(values).versions) is is_on
+
+
+def test_who_sets_an_option_of_a_switch_has_switched_it_on():
+    found = composed(fixed={"regularizer.ema.window": 0.1})
+    assert param(found, "regularizer.ema").domain.options == (True,)
+    default = found.space.default()
+    assert (default["regularizer.ema"], default["regularizer.ema.window"]) == (True, 0.1)
+    assert param(found, "regularizer.swa").domain.options == (False, True)
+
+
+def test_who_also_says_no_has_it_switched_off():
+    default = composed(fixed={"regularizer.ema.window": 0.1, "regularizer.ema": False}).space.default()
+    assert default["regularizer.ema"] is False
+    assert "regularizer.ema.window" not in default

@@ -39,7 +39,7 @@ class Watched(Tiny):
     def forward(self, inputs):
         type(self).seen += len(inputs)
         self.clock.tick(self.seconds * len(inputs) / BATCH)
-        return super().forward(inputs)
+        return super().forward(inputs[:, :, ::4, ::4])  # at 128 px these tests would take five times as long
 
 
 @pytest.fixture

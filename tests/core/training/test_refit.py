@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from core.training.helpers import FakeClock, fake_lookup, make_data, run_job, trial_job
+from core.training.helpers import CLASSES, FakeClock, fake_lookup, make_data, run_job, trial_job
 from safetensors.torch import load_file
 
 from seedbed.core.data.feeding.images import Images
 from seedbed.core.data.splitting.splits import save_splits
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.events import TrialFinished
+from seedbed.core.training import finetune, probing
 from seedbed.core.training.assemble import build_model
 from seedbed.core.training.context import PLAIN
 from seedbed.core.training.evaluate import predict_rows
@@ -75,3 +76,43 @@ def test_without_time_it_stays_as_it_was_judged(made, tmp_path):
     finished = _probe(made, tmp_path / "0000", job=job, clock=clock)
     assert SAID not in finished.notes
     assert _agrees(made, tmp_path / "0000")
+
+
+def test_where_time_was_short_it_is_not_fitted_again(made, tmp_path, monkeypatch):
+    fits, whole = [], finetune.fit_probe
+
+    def pressed(context, model, *, share):
+        fits.append(share)
+        found = whole(context, model, share=share)
+        if len(fits) == 1:
+            context.notes.append("The head's fit was cut short: its time was over.")
+        return found
+
+    monkeypatch.setattr(finetune, "fit_probe", pressed)
+    (note,) = _probe(made, tmp_path / "0000").notes
+    assert "cut short" in note
+    assert len(fits) == 1
+    assert _agrees(made, tmp_path / "0000")
+
+
+def test_where_memory_is_short_for_all_rows_it_stays_as_it_was_judged(made, tmp_path, monkeypatch):
+    """It would be fitted on no more rows than before: on others."""
+    monkeypatch.setattr(probing, "MOST_LOGITS", len(made.splits.train) * len(CLASSES))
+    assert _probe(made, tmp_path / "0000").notes == ()
+    assert _agrees(made, tmp_path / "0000")
+
+
+def test_where_the_second_fit_fails_it_stays_as_it_was_judged(made, tmp_path, monkeypatch, caplog):
+    fits, whole = [], finetune.fit_probe
+
+    def once(*args, **given):
+        fits.append(args)
+        if len(fits) > 1:
+            raise RuntimeError("singular")
+        return whole(*args, **given)
+
+    monkeypatch.setattr(finetune, "fit_probe", once)
+    assert _probe(made, tmp_path / "0000").notes == ()
+    assert len(fits) == 2
+    assert _agrees(made, tmp_path / "0000")
+    assert "singular" in caplog.text

@@ -29,10 +29,13 @@ def nans(options, profile):
 
 
 def slow(options, profile):
+    import os
     import time
 
+    seconds = float(os.environ.get("SLOW_SECONDS", "0.05"))
+
     def wait(features):
-        time.sleep(0.05)
+        time.sleep(seconds)
         return features
 
     return _net(profile, wait)
