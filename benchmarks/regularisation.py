@@ -8,7 +8,7 @@ augmentation and without the optimizer's own weight decay, for the same number o
 dropout (0.2 of the inputs, 0.5 of the hidden units), dropout with max-norm. What an arm may be tuned by (learning
 rate, strength, bound: two settings each, in ARMS) is chosen by validation accuracy on a draw of the data that the
 table does not use; with that draw the settings offered were narrowed down before. With max-norm a larger rate is
-offered, as in the paper (its section 5.1): dropout alone diverges at it.
+offered, as in the paper (its section 5.1): dropout alone does worse at it.
 Each seed draws its own training and validation rows, the same for all arms, and trains from its own random weights;
 all are tested on the original test part. In every arm the checkpoint is kept that validates best, as in any run of
 Seedbed. Nets with dropout learn slowly: chosen after a quarter of the epochs, settings are too timid for them.

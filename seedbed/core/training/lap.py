@@ -21,7 +21,7 @@ from seedbed.core.training.assemble import Net
 from seedbed.core.training.context import CHECKED_ROWS, PLAIN, Context
 from seedbed.core.training.evaluate import Stopped, predict_rows
 from seedbed.core.training.folds import on_all_rows
-from seedbed.core.training.member import CHECKPOINT
+from seedbed.core.training.member import CHECKPOINT, PREDICTIONS
 from seedbed.core.training.outputs import mean_loss
 from seedbed.core.training.predictions import load_predictions
 
@@ -76,7 +76,7 @@ def lap_of(context: Context, epochs: float) -> Context:
 
 def adopt(context: Context, lap: Context, model: Net) -> None:
     """Let the model of the lap take the place of the one that was judged, unless it is worse on what it learnt."""
-    judged = load_predictions(context.folder / "predictions.npz")
+    judged = load_predictions(context.folder / PREDICTIONS)
     few = np.linspace(0, len(judged.rows) - 1, min(CHECKED_ROWS, len(judged.rows))).astype(np.int64)
     PLAIN.lay_out_model(model)
     outputs = predict_rows(
