@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seedbed.core.errors import UsageError
+from seedbed.core.search.candidate import SCORING_TO_SPARE
 from seedbed.core.search.history import History, Remaining
-
-_TO_SPARE = 1.3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +47,7 @@ def scoring_seconds(history: History) -> float:
     """Estimate what it takes to score the two slowest models so far on the test part: they may be kept together."""
     rows = history.profile.test if history.profile else 0
     costs = sorted(trial.result.row_seconds for trial in history if trial.result and trial.role == "candidate")
-    return _TO_SPARE * rows * sum(costs[-2:])
+    return SCORING_TO_SPARE * rows * sum(costs[-2:])
 
 
 def count_trials(history: History) -> int:

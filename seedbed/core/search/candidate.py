@@ -95,6 +95,9 @@ class TrialJob:
     is_yardstick: bool = False
 
 
+SCORING_TO_SPARE = 1.3
+"""How many times as long as estimated the scoring of the test part may take: nothing may be late for it."""
+
 EVALUATION = -1
 """In the place of a trial's number: an evaluation belongs to the run."""
 

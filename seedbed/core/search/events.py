@@ -9,7 +9,7 @@ import msgspec
 
 from seedbed.core.data.profile import Finding, Profile
 from seedbed.core.errors import DataError
-from seedbed.core.search.candidate import Candidate, Fidelity, Role
+from seedbed.core.search.candidate import EVALUATION, Candidate, Fidelity, Role
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,7 +176,7 @@ class EvaluationFailed(Event):
 
     error: str
     traceback: str = ""
-    trial: int = -1
+    trial: int = EVALUATION
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 
 import pytest
@@ -14,7 +15,7 @@ from seedbed.core.data.view import View
 from seedbed.core.errors import DataError
 from seedbed.core.results.bundle import bundle_folder, holds, read_bundle, save_bundle
 from seedbed.core.task import Task
-from seedbed.core.training.member import Component, Member
+from seedbed.core.training.member import Component, Member, load_member
 
 FORM = InputForm(image=ImageForm(height=8, width=8, channels=1))
 PROFILE = Profile(
@@ -29,6 +30,7 @@ PROFILE = Profile(
     mean=(0.5,),
     std=(0.2,),
 )
+VIEW = View(height=8, width=8, channels=1, mean=(0.5,), std=(0.2,))
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def trial(tmp_path):
         Member(
             trial=number,
             candidate=candidate(),
-            view=View(height=8, width=8, channels=1, mean=(0.5,), std=(0.2,)),
+            view=VIEW,
             components=(Component(kind="optimizer", name="sgd", version=1, owner="fakes", owner_version="1.0"),),
         ).save(folder)
         return folder
@@ -259,3 +261,18 @@ def test_a_run_without_a_model_says_how_to_go_on(tmp_path):
 def test_what_is_neither_run_nor_bundle_is_refused(tmp_path):
     with pytest.raises(DataError, match="is no run and no bundle; give the folder"):
         bundle_folder(tmp_path)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    "change",
+    [{"test_time_views": True}, {"view": replace(VIEW, height=16, width=16)}, {"candidate": candidate(batch_size=64)}],
+    ids=["views", "input form", "candidate"],
+)
+def test_a_bundle_does_not_hold_a_member_that_is_used_in_another_way_by_now(tmp_path, trial, change, number):
+    """As where a trial was kept at its best look, and decided only in its end to predict with more than one view."""
+    folders = [trial(each) for each in range(2)]
+    _save(tmp_path / "best", *folders)
+    assert holds(tmp_path / "best", folders)
+    replace(load_member(folders[number]), **change).save(folders[number])
+    assert not holds(tmp_path / "best", folders)

@@ -1,51 +1,18 @@
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from core.results.ranked import ACCURACY, LOG_LOSS, entry, model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedbed.core.data.profile import Profile
-from seedbed.core.errors import DataError
-from seedbed.core.results.leaderboard import NO_TRIAL, Entry, Leaderboard, baseline_entry, entries_from, rank
-from seedbed.core.search.candidate import Candidate, Fidelity
-from seedbed.core.search.events import EpochFinished, TrialFailed, TrialFinished, TrialStarted, TrialStopped
-from seedbed.core.search.history import History
+from seedbed.core.results.leaderboard import rank
 from seedbed.core.specs import NoOptions
-from seedbed.core.task import Task
 from seedbed.core.training.predictions import Predictions
 from seedbed.plugins.metrics import AverageOptions
-from seedbed.plugins.metrics.scores import accuracy, balanced_accuracy, f1, log_loss
-
-ACCURACY = accuracy(NoOptions())
-LOG_LOSS = log_loss(NoOptions())
-DESIGNED_KEYS = ["rank", "trial", "status", "score", "low", "high", "tie_group", "seconds", "candidate"]
-
-
-def model(skill, examples=200, classes=3, seed=0):
-    """Predictions that are right with probability `skill`; equal arguments give equal targets."""
-    targets = np.arange(examples) % classes
-    rng = np.random.default_rng(seed)
-    answers = np.where(rng.random(examples) < skill, targets, (targets + 1) % classes)
-    probabilities = rng.dirichlet(np.ones(classes), examples) * 0.3
-    probabilities[np.arange(examples), answers] += 0.7
-    return Predictions(np.arange(examples), targets, probabilities.astype(np.float32))
-
-
-def entry(trial, predictions=None, **changes):
-    given = Entry(
-        trial=trial,
-        status="finished",
-        role="candidate",
-        label=f"model {trial}",
-        seconds=1.0,
-        predictions=predictions,
-    )
-    return replace(given, **changes)
+from seedbed.plugins.metrics.scores import balanced_accuracy, f1
 
 
 @st.composite
@@ -68,12 +35,6 @@ METRICS = st.sampled_from(
         (balanced_accuracy(NoOptions()), "max"),
     ]
 )
-
-
-def majority_entry(predictions, counts):
-    task = Task(modality="image", kind="classification", metric="accuracy", classes=tuple("abc")[: len(counts)])
-    profile = Profile(task=task, examples=300, train=200, valid=100, test=0, class_counts=tuple(counts))
-    return baseline_entry(predictions, profile)
 
 
 @settings(deadline=None, max_examples=40)
@@ -202,43 +163,6 @@ def test_a_score_that_is_no_number_has_no_rank():
     assert (row.rank, row.score, row.reason) == (None, None, "the metric gave nan")
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.lists(st.integers(0, 20), min_size=3, max_size=3).filter(any))
-def test_the_majority_class_scores_its_frequency(counts):
-    predictions = model(0.5, 31)
-    baseline = majority_entry(predictions, counts)
-    (row,) = rank([baseline], ACCURACY, "max").rows
-    assert row.score == pytest.approx(np.mean(predictions.targets == np.argmax(counts)))
-    assert (row.trial, row.candidate, row.role) == (NO_TRIAL, "majority class", "baseline")
-
-
-@pytest.mark.parametrize("counts", [(1, 2), (0, 0, 0)])
-def test_counts_of_other_classes_are_refused(counts):
-    with pytest.raises(DataError, match="does not count the examples of 3 classes"):
-        majority_entry(model(0.5), counts)
-
-
-def test_best_is_a_row_with_a_checkpoint():
-    weak = model(0.0)
-    board = rank([majority_entry(weak, (1, 1, 1)), entry(7, weak)], ACCURACY, "max")
-    assert [row.trial for row in board.rows] == [NO_TRIAL, 7]
-    assert board.best.trial == 7
-    assert not board.beats_baseline
-
-
-def test_best_may_be_a_baseline_and_then_nothing_beats_it():
-    board = rank([entry(0, model(0.9), role="baseline"), entry(1, model(0.6))], ACCURACY, "max")
-    assert (board.best.trial, board.best.role) == (0, "baseline")
-    assert not board.beats_baseline
-
-
-def test_an_equal_score_does_not_beat_the_baseline():
-    same = model(0.8)
-    entries = [entry(0, same), entry(1, same, role="baseline", seconds=9.0)]
-    assert rank(entries, ACCURACY, "max").rows[0].role == "candidate"
-    assert not rank(entries, ACCURACY, "max").beats_baseline
-
-
 def test_of_equal_models_the_smaller_comes_first():
     same = model(0.8)
     entries = [
@@ -249,103 +173,3 @@ def test_of_equal_models_the_smaller_comes_first():
     ]
     for metric, direction in ((ACCURACY, "max"), (LOG_LOSS, "min")):
         assert [row.trial for row in rank(entries, metric, direction).rows] == [3, 2, 1, 0]
-
-
-def test_a_tie_at_the_best_possible_score_leaves_nothing_to_gain():
-    right, wrong = model(1.0), model(0.8)
-    perfect = Predictions(right.rows, right.targets, np.eye(3, dtype=np.float32)[right.targets])
-    for metric, direction in ((ACCURACY, "max"), (LOG_LOSS, "min"), (f1(AverageOptions()), "max")):
-        tied = [entry(0, perfect), entry(1, perfect, role="baseline")]
-        assert rank(tied, metric, direction).is_saturated
-        assert not rank([entry(0, wrong), entry(1, wrong, role="baseline")], metric, direction).is_saturated
-        assert not rank([entry(0, perfect), entry(1, wrong, role="baseline")], metric, direction).is_saturated
-        assert not rank([entry(0, perfect)], metric, direction).is_saturated
-
-
-@pytest.mark.parametrize(("metric", "direction"), [(ACCURACY, "max"), (LOG_LOSS, "min")])
-def test_a_better_candidate_beats_the_baseline_in_either_direction(metric, direction):
-    good = model(0.95)
-    assert rank([entry(0, good), majority_entry(good, (1, 1, 1))], metric, direction).beats_baseline
-
-
-def test_a_board_without_a_candidate_beats_nothing():
-    assert not rank([majority_entry(model(0.5), (1, 1, 1))], ACCURACY, "max").beats_baseline
-    assert rank([entry(0, status="failed")], ACCURACY, "max").best is None
-    assert rank([], ACCURACY, "max") == Leaderboard(rows=(), metric="", direction="max", examples=0)
-
-
-def test_json_has_the_promised_keys_and_comes_back():
-    entries = [entry(0, model(2 / 3, 99)), entry(1, status="failed", reason="diverged", seconds=1 / 3)]
-    board = rank(entries, ACCURACY, "max", name="accuracy")
-    found = json.loads(json.dumps(board.to_json()))
-    assert all(set(DESIGNED_KEYS) <= row.keys() for row in found)
-    assert found[1]["seconds"] == 0.333333
-    back = Leaderboard.from_json(found, metric="accuracy", direction="max", examples=99)
-    assert back.to_json() == found
-    assert back.best.trial == 0
-
-
-def test_rows_of_another_form_are_refused():
-    with pytest.raises(DataError, match="This is no leaderboard"):
-        Leaderboard.from_json([{"rank": 1}], metric="accuracy", direction="max")
-
-
-def history_of_four():
-    def started(trial):
-        candidate = Candidate({"architecture": "resnet", "policy": "scratch"})
-        return TrialStarted(trial=trial, candidate=candidate, fidelity=Fidelity(epochs=1))
-
-    def looked(trial, score):
-        return EpochFinished(
-            trial=trial,
-            epoch=1,
-            progress=1,
-            train_loss=0.5,
-            valid_loss=0.5,
-            score=score,
-            seconds=2.0,
-            is_best=True,
-        )
-
-    return History(
-        [
-            *map(started, range(4)),
-            looked(0, 0.9),
-            TrialFinished(trial=0, score=0.9, seconds=3.0, epochs=1, steps=5),
-            looked(1, 0.5),
-            TrialStopped(trial=1, reason="not worth its time", at=4.0),
-            TrialFailed(trial=2, error="diverged", at=4.0),
-            looked(3, 0.4),
-        ]
-    )
-
-
-def test_entries_tell_the_history_and_load_what_can_be_ranked():
-    loaded = []
-
-    def load(trial):
-        loaded.append(trial)
-        return model(0.9)
-
-    found = entries_from(history_of_four(), load, size=lambda trial: 100 + trial)
-    assert loaded == [0, 1]  # what runs may be half written, what failed is not to be trusted
-    assert [(each.status, each.score, each.reason) for each in found] == [
-        ("finished", 0.9, ""),
-        ("stopped", 0.5, "not worth its time"),
-        ("failed", None, "diverged"),
-        ("running", 0.4, ""),
-    ]
-    assert found[0].label == "resnet · scratch"
-    assert [each.seconds for each in found] == [3.0, 4.0, 4.0, 2.0]
-    assert [each.size_bytes for each in found] == [100, 101, 0, 0]
-
-
-def test_unreadable_predictions_cost_one_trial_its_rank():
-    def load(trial):
-        if trial == 0:
-            raise DataError("predictions.npz is torn")
-        return model(0.6)
-
-    rows = rank(entries_from(history_of_four(), load), ACCURACY, "max").rows
-    assert [(row.trial, row.rank) for row in rows] == [(1, 1), (0, None), (2, None), (3, None)]
-    assert rows[1].reason == "predictions.npz is torn"

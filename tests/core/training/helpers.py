@@ -10,8 +10,10 @@ from typing import Annotated
 import msgspec
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
+from seedbed.core.data.feeding.images import Images
 from seedbed.core.data.prepared import PreparedImages
 from seedbed.core.data.preparing.measure import Original
 from seedbed.core.data.profile import Profile
@@ -32,8 +34,12 @@ from seedbed.core.specs import (
     WeightsSpec,
 )
 from seedbed.core.task import Task
+from seedbed.core.training.assemble import build_model
+from seedbed.core.training.context import PLAIN
 from seedbed.core.training.desk import Desk
-from seedbed.core.training.evaluate import never
+from seedbed.core.training.evaluate import never, predict_rows
+from seedbed.core.training.member import load_member
+from seedbed.core.training.predictions import load_predictions
 from seedbed.core.training.trial import run_trial
 
 
@@ -239,6 +245,16 @@ def write_data(folder, pixels, targets, classes):
     return Made(data, folder / "splits.parquet", profile, splits, pixels)
 
 
+def make_learnable(folder, *, rows):
+    """Data as of `make_data` whose validation rows may be trained on, all but the first three."""
+    found = make_data(folder, rows=rows)
+    folds = np.full(len(found.splits.targets), -1, dtype=np.int8)
+    folds[found.splits.train] = 0
+    folds[found.splits.valid[3:]] = 1
+    save_splits(replace(found.splits, folds=folds), found.split_file)
+    return found
+
+
 VERSIONS = {"architecture:tiny": 1, "optimizer:sgd": 1, "schedule:linear": 1}
 
 
@@ -298,3 +314,13 @@ class FakeClock:
 
 def with_resolution(view, resolution):
     return replace(view, height=resolution, width=resolution)
+
+
+def is_as_judged(made, folder):
+    """Whether the kept model says of the validation rows what was said of them when it was judged."""
+    member, found = load_member(folder), load_predictions(folder / "predictions.npz")
+    model = build_model(member.candidate, made.profile, member.view, fake_lookup())
+    model.load_state_dict(load_file(folder / "checkpoint.safetensors"))
+    images = Images(made.data, torch.device("cpu"))
+    again = predict_rows(model, images, torch.from_numpy(found.rows), member.view, PLAIN, made.profile).numpy()
+    return np.allclose(again, found.outputs, atol=1e-5)

@@ -5,19 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from core.training.helpers import FakeClock, fake_lookup, looks, make_data, run_job, trial_job
+from core.training.helpers import FakeClock, is_as_judged, looks, make_learnable, run_job, trial_job
 from safetensors.torch import load_file
 
-from seedbed.core.data.feeding.images import Images
 from seedbed.core.data.splitting.splits import save_splits
 from seedbed.core.errors import Diverged
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.events import TrialFinished
 from seedbed.core.training import finetune, lap
-from seedbed.core.training.assemble import build_model
-from seedbed.core.training.context import PLAIN
-from seedbed.core.training.evaluate import predict_rows
-from seedbed.core.training.member import load_member
 from seedbed.core.training.predictions import load_predictions
 
 SAID = "After it was judged, it was trained on, with the validation rows as well."
@@ -26,13 +21,7 @@ WORSE = "Trained on with the validation rows it became worse: it stays as it was
 
 @pytest.fixture
 def made(tmp_path):
-    """Data whose validation rows may be trained on, all but the first three."""
-    found = make_data(tmp_path / "made", rows=180)
-    folds = np.full(len(found.splits.targets), -1, dtype=np.int8)
-    folds[found.splits.train] = 0
-    folds[found.splits.valid[3:]] = 1
-    save_splits(replace(found.splits, folds=folds), found.split_file)
-    return found
+    return make_learnable(tmp_path / "made", rows=180)
 
 
 @pytest.fixture
@@ -59,16 +48,6 @@ def _train(made, folder, clock=None, **options):
     return events
 
 
-def _agrees(made, folder):
-    """Whether the kept model says of the validation rows what was said of them when it was judged."""
-    member, found = load_member(folder), load_predictions(folder / "predictions.npz")
-    model = build_model(member.candidate, made.profile, member.view, fake_lookup())
-    model.load_state_dict(load_file(folder / "checkpoint.safetensors"))
-    images = Images(made.data, torch.device("cpu"))
-    again = predict_rows(model, images, torch.from_numpy(found.rows), member.view, PLAIN, made.profile).numpy()
-    return np.allclose(again, found.outputs, atol=1e-5)
-
-
 def test_a_net_that_was_judged_is_trained_on_with_the_rows_it_was_judged_by(made, tmp_path, trained):
     events = _train(made, tmp_path / "0000")
     (first, _, steps), (second, rate, more) = trained
@@ -77,7 +56,7 @@ def test_a_net_that_was_judged_is_trained_on_with_the_rows_it_was_judged_by(made
     assert rate == 0.5  # the second half of a line that falls from 1 to 0
     assert more == round(steps / 2 * len(second) / len(first))
     assert events[-1].notes == (SAID,)
-    assert not _agrees(made, tmp_path / "0000")
+    assert not is_as_judged(made, tmp_path / "0000")
     assert not (tmp_path / "0000" / "lap").exists()
 
 
@@ -109,7 +88,7 @@ def test_there_is_none_where_the_rows_may_not_be_learnt_from_or_are_few(made, tm
         folds[made.splits.valid[:12]] = 1  # of 132
         save_splits(replace(made.splits, folds=folds), made.split_file)
     assert _train(made, tmp_path / "0000", **options)[-1].notes == ()
-    assert _agrees(made, tmp_path / "0000")
+    assert is_as_judged(made, tmp_path / "0000")
 
 
 def test_all_layers_learn_in_it_though_training_ended_before_they_were_set_free(made, tmp_path, monkeypatch):
@@ -138,7 +117,7 @@ def test_what_it_makes_worse_is_not_kept(made, tmp_path, monkeypatch):
 
     monkeypatch.setattr(finetune, "_train", spoils)
     assert _train(made, tmp_path / "0000")[-1].notes == (WORSE,)
-    assert _agrees(made, tmp_path / "0000")
+    assert is_as_judged(made, tmp_path / "0000")
 
 
 def test_where_it_fails_the_result_stays(made, tmp_path, monkeypatch, caplog):
@@ -147,7 +126,7 @@ def test_where_it_fails_the_result_stays(made, tmp_path, monkeypatch, caplog):
 
     monkeypatch.setattr(finetune, "lap_of", fails)
     assert _train(made, tmp_path / "0000")[-1].notes == ()
-    assert _agrees(made, tmp_path / "0000")
+    assert is_as_judged(made, tmp_path / "0000")
     assert "stays as it was" in caplog.text
 
 
@@ -167,7 +146,7 @@ def test_without_time_there_is_none(made, tmp_path, trained):
     events = _train(made, tmp_path / "0000", clock, fidelity=fidelity, grace=10_000.0, rows_after=100_000)
     assert len(trained) == 1
     assert events[-1].notes == ()
-    assert _agrees(made, tmp_path / "0000")
+    assert is_as_judged(made, tmp_path / "0000")
 
 
 def test_the_share_of_the_time_comes_back_however_the_training_ends(made, tmp_path):

@@ -4,19 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
-from core.training.helpers import CLASSES, FakeClock, fake_lookup, make_data, run_job, trial_job
-from safetensors.torch import load_file
+from core.training.helpers import CLASSES, FakeClock, is_as_judged, make_learnable, run_job, trial_job
 
-from seedbed.core.data.feeding.images import Images
-from seedbed.core.data.splitting.splits import save_splits
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.events import TrialFinished
 from seedbed.core.training import finetune, probing
-from seedbed.core.training.assemble import build_model
-from seedbed.core.training.context import PLAIN
-from seedbed.core.training.evaluate import predict_rows
-from seedbed.core.training.member import load_member
 from seedbed.core.training.predictions import load_predictions
 
 SAID = "After it was judged, its head was fitted anew, on the validation rows as well."
@@ -24,13 +16,7 @@ SAID = "After it was judged, its head was fitted anew, on the validation rows as
 
 @pytest.fixture
 def made(tmp_path):
-    """Data whose validation rows may be trained on, all but the first three."""
-    found = make_data(tmp_path / "made", rows=90)
-    folds = np.full(len(found.splits.targets), -1, dtype=np.int8)
-    folds[found.splits.train] = 0
-    folds[found.splits.valid[3:]] = 1
-    save_splits(replace(found.splits, folds=folds), found.split_file)
-    return found
+    return make_learnable(tmp_path / "made", rows=90)
 
 
 def _probe(made, folder, **options):
@@ -40,20 +26,10 @@ def _probe(made, folder, **options):
     return finished
 
 
-def _agrees(made, folder):
-    """Whether the kept model says of the validation rows what was said of them when it was judged."""
-    member, found = load_member(folder), load_predictions(folder / "predictions.npz")
-    model = build_model(member.candidate, made.profile, member.view, fake_lookup())
-    model.load_state_dict(load_file(folder / "checkpoint.safetensors"))
-    images = Images(made.data, torch.device("cpu"))
-    again = predict_rows(model, images, torch.from_numpy(found.rows), member.view, PLAIN, made.profile).numpy()
-    return np.allclose(again, found.outputs, atol=1e-5)
-
-
 def test_a_probe_that_was_judged_learns_from_the_validation_rows_as_well(made, tmp_path):
     finished = _probe(made, tmp_path / "0000")
     assert finished.notes == (SAID,)
-    assert not _agrees(made, tmp_path / "0000")
+    assert not is_as_judged(made, tmp_path / "0000")
     found = load_predictions(tmp_path / "0000" / "predictions.npz")
     assert np.array_equal(found.rows, made.splits.valid)
     assert finished.score == float((found.outputs.argmax(1) == found.targets).mean())
@@ -62,12 +38,12 @@ def test_a_probe_that_was_judged_learns_from_the_validation_rows_as_well(made, t
 def test_a_validation_part_of_the_owners_is_never_learnt_from(made, tmp_path):
     own = {"profile": replace(made.profile, has_own_valid=True)}
     assert _probe(made, tmp_path / "0000", job=own).notes == ()
-    assert _agrees(made, tmp_path / "0000")
+    assert is_as_judged(made, tmp_path / "0000")
 
 
 def test_a_baseline_is_a_yardstick_and_spends_nothing_on_learning_more(made, tmp_path):
     assert _probe(made, tmp_path / "0000", job={"is_yardstick": True}).notes == ()
-    assert _agrees(made, tmp_path / "0000")
+    assert is_as_judged(made, tmp_path / "0000")
 
 
 def test_without_time_it_stays_as_it_was_judged(made, tmp_path):
@@ -75,7 +51,7 @@ def test_without_time_it_stays_as_it_was_judged(made, tmp_path):
     job = {"fidelity": Fidelity(seconds=60.0), "grace": 10_000.0}
     finished = _probe(made, tmp_path / "0000", job=job, clock=clock)
     assert SAID not in finished.notes
-    assert _agrees(made, tmp_path / "0000")
+    assert is_as_judged(made, tmp_path / "0000")
 
 
 def test_where_time_was_short_it_is_not_fitted_again(made, tmp_path, monkeypatch):
@@ -92,14 +68,14 @@ def test_where_time_was_short_it_is_not_fitted_again(made, tmp_path, monkeypatch
     (note,) = _probe(made, tmp_path / "0000").notes
     assert "cut short" in note
     assert len(fits) == 1
-    assert _agrees(made, tmp_path / "0000")
+    assert is_as_judged(made, tmp_path / "0000")
 
 
 def test_where_memory_is_short_for_all_rows_it_stays_as_it_was_judged(made, tmp_path, monkeypatch):
     """It would be fitted on no more rows than before: on others."""
     monkeypatch.setattr(probing, "MOST_LOGITS", len(made.splits.train) * len(CLASSES))
     assert _probe(made, tmp_path / "0000").notes == ()
-    assert _agrees(made, tmp_path / "0000")
+    assert is_as_judged(made, tmp_path / "0000")
 
 
 def test_where_the_second_fit_fails_it_stays_as_it_was_judged(made, tmp_path, monkeypatch, caplog):
@@ -114,5 +90,5 @@ def test_where_the_second_fit_fails_it_stays_as_it_was_judged(made, tmp_path, mo
     monkeypatch.setattr(finetune, "fit_probe", once)
     assert _probe(made, tmp_path / "0000").notes == ()
     assert len(fits) == 2
-    assert _agrees(made, tmp_path / "0000")
+    assert is_as_judged(made, tmp_path / "0000")
     assert "singular" in caplog.text
