@@ -18,7 +18,7 @@ from seedbed.core.data.feeding.source import Source
 from seedbed.core.data.splitting.split import Splits
 from seedbed.core.data.view import View
 from seedbed.core.protocols import Augmenter, Lookup, Metric
-from seedbed.core.search.candidate import TrialJob
+from seedbed.core.search.candidate import SCORING_TO_SPARE, TrialJob
 from seedbed.core.search.events import EpochFinished, Event
 from seedbed.core.specs import MetricSpec
 from seedbed.core.training.assemble import Net
@@ -31,12 +31,12 @@ from seedbed.core.training.predictions import Predictions
 PLAIN = Numerics("float32", "channels_last")
 """What models are judged and used with: the same numbers on the leaderboard as in `predict`."""
 
-CHECKED_ROWS = 200
-"""Of the validation part, on which a model is checked that has learnt from all of it."""
-
 LOOKS = 10
 LOOK_SHARE = 0.15
 """Of a trial's time, what looks may take; where one takes long there are fewer of them."""
+
+ENDING_SHARE = 0.4
+"""Of a trial's time, what its end and the scoring after it may claim: estimates go wrong on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,21 +191,23 @@ class Context:
         most = LOOK_SHARE * (self.deadline - self.started) / max(self.look_seconds, 1e-9)
         return max(min(int(most), self.looks), 1)
 
+    def scoring_seconds(self) -> float:
+        """Estimate how long the rows take that are scored after the trial, with some to spare; 0 before a `finish`."""
+        return SCORING_TO_SPARE * self.row_seconds * self.job.rows_after
+
     def finish_seconds(self, augmenters: Sequence[Augmenter], numerics: Numerics) -> float:
         """Estimate how long `finish` takes, and the scoring of the rows that come after the trial.
 
-        Full precision takes up to three times as long as a look in a lower one, and views double that. What
-        comes after is paid for by whoever ends the run, with some to spare. The estimate may be off where
-        others use the machine, so it never claims more than two fifths of the trial. A model that learns from
-        all rows after it was judged is only checked.
+        Full precision takes up to three times as long as a look in a lower one, and views double that. Without
+        a validation part there is nothing to judge.
         """
         if not len(self.valid_rows):
-            return self.row_seconds * (1.3 * self.job.rows_after + CHECKED_ROWS) + 0.2
+            return self.scoring_seconds() + 0.2
         views = 2.0 if _has_views(augmenters) else 0.0
-        after = 1.3 * max(views, 1.0) * self.job.rows_after / max(len(self.valid_rows), 1)
+        after = SCORING_TO_SPARE * max(views, 1.0) * self.job.rows_after / max(len(self.valid_rows), 1)
         slower = 1.2 if numerics == PLAIN else 3.0
         estimate = (self.look_seconds or 0.0) * slower * (1.0 + views + after) + 0.2
-        return estimate if self.deadline is None else min(estimate, 0.4 * (self.deadline - self.started))
+        return estimate if self.deadline is None else min(estimate, ENDING_SHARE * (self.deadline - self.started))
 
     def _predict(self, model: Net, numerics: Numerics, augmenters: Sequence[Augmenter] = ()) -> np.ndarray:
         return predict_rows(

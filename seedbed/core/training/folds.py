@@ -12,15 +12,19 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 
 from seedbed.core.data.splitting.split import Splits
 from seedbed.core.search.events import Event
-from seedbed.core.training.context import LOOKS, Context, Result
-from seedbed.core.training.member import PREDICTIONS
+from seedbed.core.training.context import ENDING_SHARE, LOOKS, Context, Result
+from seedbed.core.training.member import CHECKPOINT, PREDICTIONS
 from seedbed.core.training.predictions import Predictions, load_predictions
+
+_LEAST_LENGTH = 0.5
+"""Of the folds' epochs, what the last training must have come to for its model to be kept."""
 
 
 def over_folds(context: Context, train: Callable[[Context], Result]) -> Result:
@@ -31,20 +35,17 @@ def over_folds(context: Context, train: Callable[[Context], Result]) -> Result:
     numbers, folds = np.unique(folds, return_inverse=True)
     if len(numbers) < 2:  # whole groups, all of them in one: nothing would be left to train on
         return train(context)
-    parts = [
-        _run_fold(context, train, number, pool[folds != number], pool[folds == number], left=len(numbers) - number)
-        for number in range(len(numbers))
-    ]
+    parts: list[_Fold] = []
+    for number in range(len(numbers)):
+        left = len(numbers) - number
+        parts.append(_run_fold(context, train, number, pool[folds != number], pool[folds == number], left=left))
+        context.row_seconds = fmean(each.row_seconds for each in parts)
     predictions = _joined([each.predictions for each in parts])
     predictions.save(context.folder / PREDICTIONS)
-    shutil.rmtree(context.folder / "folds", ignore_errors=True)
-    context.row_seconds = fmean(each.row_seconds for each in parts)
     has_views = sum(each.has_views for each in parts) > len(parts) / 2
     context.member = replace(context.member, test_time_views=has_views)
-    last = on_all_rows(context, pool)
-    fidelity = replace(context.job.fidelity, epochs=fmean(each.result.epochs for each in parts))
-    result = train(replace(last, job=replace(context.job, fidelity=fidelity)))
-    context.notes += [note for note in last.notes if note not in context.notes]
+    result = _train_last(context, train, pool, epochs=fmean(each.result.epochs for each in parts))
+    shutil.rmtree(context.folder / "folds", ignore_errors=True)
     context.best_score = float(context.metric(predictions.targets, predictions.outputs))
     return replace(result, score=context.best_score)
 
@@ -60,10 +61,13 @@ class _Fold:
 def _run_fold(
     context: Context, train: Callable[[Context], Result], number: int, rows: np.ndarray, held: np.ndarray, *, left: int
 ) -> _Fold:
-    """Train on `rows` and predict `held`; `left` folds are still to be run, this one among them."""
-    now = context.clock()
+    """Train on `rows` and predict `held`; `left` folds are still to be run, this one among them.
+
+    The last training, on all rows, needs more than a fold's time for as many epochs.
+    """
+    now, end = context.clock(), _end(context)
     is_first = number == 0
-    folder = context.folder / "folds" / str(number)
+    folder = _folder_of(context, number)
     folder.mkdir(parents=True, exist_ok=True)
     part = replace(
         context,
@@ -73,7 +77,7 @@ def _run_fold(
         looks=LOOKS if is_first else 1,
         keeps_last=True,
         started=now,
-        deadline=None if context.deadline is None else now + (context.deadline - now) / (left + 1),
+        deadline=None if end is None else now + (end - now) / (left + (len(rows) + len(held)) / len(rows)),
         notes=context.notes if is_first else [],
     )
     result = train(part)
@@ -83,6 +87,36 @@ def _run_fold(
         row_seconds=part.row_seconds,
         has_views=part.member.test_time_views,
     )
+
+
+def _train_last(context: Context, train: Callable[[Context], Result], pool: np.ndarray, epochs: float) -> Result:
+    """Train on all rows for as long as the folds did; where that is cut short, the model of a fold is kept.
+
+    Where others begin to use the machine, or a few steps are dear, there may be no time for more.
+    """
+    last = on_all_rows(context, pool)
+    job = replace(context.job, fidelity=replace(context.job.fidelity, epochs=epochs), rows_after=0)
+    result = train(replace(last, job=job, deadline=_end(context)))
+    context.notes += [note for note in last.notes if note not in context.notes]
+    if result.epochs < _LEAST_LENGTH * epochs:
+        (_folder_of(context, 0) / CHECKPOINT).replace(context.folder / CHECKPOINT)
+        context.notes.append(
+            f"The last training, on all rows, had time for {result.epochs:.1f} of {epochs:.1f} epochs only: "
+            "the model of the first fold is kept."
+        )
+    return result
+
+
+def _end(context: Context) -> float | None:
+    """Return until when models may be trained, with time kept free for the scoring that comes after the trial."""
+    if context.deadline is None:
+        return None
+    most = ENDING_SHARE * (context.deadline - context.started)
+    return context.deadline - min(context.scoring_seconds(), most)
+
+
+def _folder_of(context: Context, number: int) -> Path:
+    return context.folder / "folds" / str(number)
 
 
 def on_all_rows(context: Context, pool: np.ndarray | None = None) -> Context:

@@ -18,7 +18,7 @@ import torch
 
 from seedbed.core.errors import OutOfTime
 from seedbed.core.training.assemble import Net
-from seedbed.core.training.context import CHECKED_ROWS, PLAIN, Context
+from seedbed.core.training.context import PLAIN, Context
 from seedbed.core.training.evaluate import Stopped, predict_rows
 from seedbed.core.training.folds import on_all_rows
 from seedbed.core.training.member import CHECKPOINT, PREDICTIONS
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 SINCE = 0.5
 """Where in its schedule the learning rate begins again, and how much of the epochs are done once more at most."""
+
+CHECKED_ROWS = 200
+"""Of the validation part, on which it is checked that the lap has made nothing worse."""
 
 _SHARE = 0.3
 """Of a trial's time."""
@@ -71,7 +74,9 @@ def lap_of(context: Context, epochs: float) -> Context:
     folder = context.folder / "lap"
     folder.mkdir(exist_ok=True)
     fidelity = replace(context.job.fidelity, epochs=SINCE * epochs)
-    return replace(on_all_rows(context), job=replace(context.job, folder=str(folder), fidelity=fidelity))
+    after = context.job.rows_after + CHECKED_ROWS
+    job = replace(context.job, folder=str(folder), fidelity=fidelity, rows_after=after)
+    return replace(on_all_rows(context), job=job)
 
 
 def adopt(context: Context, lap: Context, model: Net) -> None:

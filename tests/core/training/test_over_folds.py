@@ -113,21 +113,75 @@ def test_equal_seeds_give_equal_predictions_and_weights(made, tmp_path):
     assert all(torch.equal(each, others[name]) for name, each in ones.items())
 
 
-def test_each_training_gets_an_equal_share_of_the_time(made, folder, monkeypatch):
-    clock, shares = FakeClock(), []
+@pytest.fixture
+def spent(monkeypatch):
+    """A clock, and of each training its context: it takes all of its time, and 0.01 s for each row that it predicts."""
+    clock, seen = FakeClock(), []
 
     def spied(context, train):
         def instant(part):
-            shares.append(part.deadline - clock())
-            clock.tick(shares[-1])
-            return train(part)
+            seen.append((part, part.deadline - clock()))
+            clock.tick(part.deadline - clock())
+            result = train(part)
+            part.row_seconds = 0.01
+            return result
 
         return over_folds(context, instant)
 
     monkeypatch.setattr("seedbed.core.training.finetune.over_folds", spied)
-    job = trial_job(made, folder, fidelity=Fidelity(epochs=1, seconds=50.0))
-    run_job(replace(job, grace=1000.0), clock=clock)
-    assert shares == pytest.approx([10.0] * (FOLDS + 1))
+    return clock, seen
+
+
+def _run_in(made, folder, clock, **options):
+    job = replace(trial_job(made, folder, fidelity=Fidelity(epochs=1, seconds=50.0)), grace=1000.0, **options)
+    assert isinstance(run_job(job, clock=clock)[-1], TrialFinished)
+
+
+def test_each_training_gets_time_by_its_rows(made, folder, spent):
+    clock, seen = spent
+    _run_in(made, folder, clock)
+    seconds, rows = [share for _, share in seen], [len(part.train_rows) for part, _ in seen]
+    assert len(seconds) == FOLDS + 1
+    assert sum(seconds) == pytest.approx(50.0)
+    assert min(rows) < 0.8 * max(rows)
+    assert [share / each for share, each in zip(seconds, rows, strict=True)] == pytest.approx(
+        [50.0 / sum(rows)] * len(rows), rel=0.02
+    )
+
+
+@pytest.mark.parametrize(("rows_after", "end"), [(1000, 37.0), (10**6, 30.0)])
+def test_what_is_scored_after_the_trial_takes_no_time_from_the_last_training_alone(
+    made, folder, spent, rows_after, end
+):
+    """Once the last training had no more than was left of its share, and a net of six steps was kept."""
+    clock, seen = spent
+    _run_in(made, folder, clock, rows_after=rows_after)
+    (part, seconds), (_, before) = seen[-1], seen[-2]
+    assert part.deadline == pytest.approx(end)
+    assert part.job.rows_after == 0, "its time is kept already"
+    assert seconds > before
+
+
+@pytest.mark.parametrize(("epochs", "kept"), [(4.9, "0"), (5.1, "last")])
+def test_where_the_last_training_is_cut_short_the_model_of_a_fold_is_kept(made, folder, monkeypatch, epochs, kept):
+    left = {}
+
+    def short(context, train):
+        def told(part):
+            found = train(part)
+            is_last = not len(part.valid_rows)
+            left["last" if is_last else part.folder.name] = load_file(part.folder / "checkpoint.safetensors")
+            return replace(found, epochs=epochs if is_last else 10.0)
+
+        return over_folds(context, told)
+
+    monkeypatch.setattr("seedbed.core.training.finetune.over_folds", short)
+    finished = run_job(trial_job(made, folder, fidelity=Fidelity(epochs=2)))[-1]
+    found = load_file(folder / "checkpoint.safetensors")
+    same = [name for name, state in left.items() if all(torch.equal(each, found[key]) for key, each in state.items())]
+    assert same == [kept]
+    told = "The last training, on all rows, had time for 4.9 of 10.0 epochs only: the model of the first fold is kept."
+    assert finished.notes == ((told,) if kept == "0" else ())
 
 
 def test_the_last_training_lasts_as_long_as_those_of_the_folds(made, folder, monkeypatch):
