@@ -74,6 +74,14 @@ def test_a_candidate_whose_like_was_seen_gets_what_it_needs_or_all_that_is_left(
     assert (found and found.seconds) == (None if seconds is None else pytest.approx(seconds))
 
 
+def test_a_probe_may_take_a_quarter_of_what_is_left_whatever_its_likes_took():
+    """It ends when it is done; what another took tells little of one at a fourth of the pixels."""
+    probe = {"architecture": "net", "policy": "probe", "resolution": 128}
+    seen = history((probe, 2.0, 1.0), left=40.0)
+    assert affordable({**probe, "resolution": 64}, profile(), seen) == Fidelity(epochs=1.0, seconds=10.0)
+    assert affordable(probe, profile(), history((probe, 21.0, 1.0), left=40.0)) is None
+
+
 def test_only_the_same_net_and_policy_tell_what_a_candidate_costs():
     others = [({**SCRATCH, key: "other"}, 10.0, 10.0) for key in ("architecture", "policy")]
     assert expected_seconds(SCRATCH, 50.0, history(*others)) is None

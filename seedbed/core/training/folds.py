@@ -90,19 +90,21 @@ def _run_fold(
 
 
 def _train_last(context: Context, train: Callable[[Context], Result], pool: np.ndarray, epochs: float) -> Result:
-    """Train on all rows for as long as the folds did; where that is cut short, the model of a fold is kept.
+    """Train on all rows for as long as the folds did; where time is too short for it, the model of a fold is kept.
 
-    Where others begin to use the machine, or a few steps are dear, there may be no time for more.
+    As where others begin to use the machine. What has fewer epochs, or a head that was not fitted to the end as those
+    of the folds were, is no longer what was judged.
     """
     last = on_all_rows(context, pool)
     job = replace(context.job, fidelity=replace(context.job.fidelity, epochs=epochs), rows_after=0)
     result = train(replace(last, job=job, deadline=_end(context)))
-    context.notes += [note for note in last.notes if note not in context.notes]
+    short = [note for note in last.notes if note not in context.notes]
     if result.epochs < _LEAST_LENGTH * epochs:
+        short.append(f"{result.epochs:.1f} of {epochs:.1f} epochs fitted into its time.")
+    if short:
         (_folder_of(context, 0) / CHECKPOINT).replace(context.folder / CHECKPOINT)
         context.notes.append(
-            f"The last training, on all rows, had time for {result.epochs:.1f} of {epochs:.1f} epochs only: "
-            "the model of the first fold is kept."
+            f"The first fold's model is kept, not that of the last training, on all rows: {' '.join(short)}"
         )
     return result
 

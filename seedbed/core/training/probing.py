@@ -28,8 +28,8 @@ MOST_BYTES = 2 * 2**30
 _SURE = 0.9
 """Of the room for sparse features, what is filled by an estimate: a sample's texts may be shorter than the rest."""
 
-_LEAST_SHARE = 0.15
-"""Of the trial's time, what the head's fit has in any case, however late the features were."""
+_LEAST_SHARE, _LEAST_SECONDS = 0.15, 0.2
+"""Of the trial's time, and in seconds, what the head's fit has in any case, however late the features were."""
 
 
 class Fitting(Protocol):
@@ -73,7 +73,7 @@ def _patience(context: Context, share: float) -> Patience:
     if context.deadline is None:
         return Patience(should_stop=context.should_stop)
     whole, now = context.deadline - context.started, context.clock()
-    until = max(context.started + share * whole, now + _LEAST_SHARE * whole)
+    until = max(context.started + share * whole, now + _LEAST_SHARE * whole, now + _LEAST_SECONDS)
     return Patience(should_stop=context.should_stop, clock=context.clock, began=now, until=until)
 
 

@@ -55,8 +55,9 @@ def affordable(values: Values, profile: Profile, history: History) -> Fidelity |
         return None if granted < _least_for_a_stranger(history) else Fidelity(epochs=epochs, seconds=granted)
     if granted < _LEAST * cost:
         return None
-    # What would be left after it is too little for another one: let this one have it.
-    return Fidelity(epochs=epochs, seconds=granted if granted < (1 + _LEAST) * cost else 1.2 * cost)
+    # A probe ends when it is done. And what is too little for another candidate after this one, let this one have.
+    is_whole = values.get("policy") == "probe" or granted < (1 + _LEAST) * cost
+    return Fidelity(epochs=epochs, seconds=granted if is_whole else 1.2 * cost)
 
 
 def _least_for_a_stranger(history: History) -> float:

@@ -162,26 +162,39 @@ def test_what_is_scored_after_the_trial_takes_no_time_from_the_last_training_alo
     assert seconds > before
 
 
-@pytest.mark.parametrize(("epochs", "kept"), [(4.9, "0"), (5.1, "last")])
-def test_where_the_last_training_is_cut_short_the_model_of_a_fold_is_kept(made, folder, monkeypatch, epochs, kept):
+KEPT = "The first fold's model is kept, not that of the last training, on all rows: "
+
+
+@pytest.mark.parametrize(
+    ("epochs", "notes", "kept", "told"),
+    [
+        (4.9, ["as ever"], "0", ("as ever", f"{KEPT}4.9 of 10.0 epochs fitted into its time.")),
+        (10.0, ["as ever", "Cut short."], "0", ("as ever", f"{KEPT}Cut short.")),
+        (5.1, ["as ever"], "last", ("as ever",)),
+    ],
+    ids=["few epochs", "trouble", "whole"],
+)
+def test_where_the_last_training_is_cut_short_the_model_of_a_fold_is_kept(
+    made, folder, monkeypatch, epochs, notes, kept, told
+):
     left = {}
 
     def short(context, train):
-        def told(part):
+        def watched(part):
             found = train(part)
             is_last = not len(part.valid_rows)
+            part.notes.extend(notes if is_last else ["as ever"])
             left["last" if is_last else part.folder.name] = load_file(part.folder / "checkpoint.safetensors")
             return replace(found, epochs=epochs if is_last else 10.0)
 
-        return over_folds(context, told)
+        return over_folds(context, watched)
 
     monkeypatch.setattr("seedbed.core.training.finetune.over_folds", short)
     finished = run_job(trial_job(made, folder, fidelity=Fidelity(epochs=2)))[-1]
     found = load_file(folder / "checkpoint.safetensors")
     same = [name for name, state in left.items() if all(torch.equal(each, found[key]) for key, each in state.items())]
     assert same == [kept]
-    told = "The last training, on all rows, had time for 4.9 of 10.0 epochs only: the model of the first fold is kept."
-    assert finished.notes == ((told,) if kept == "0" else ())
+    assert finished.notes == told
 
 
 def test_the_last_training_lasts_as_long_as_those_of_the_folds(made, folder, monkeypatch):

@@ -179,3 +179,15 @@ def test_of_many_outputs_fewer_rows_are_used(tmp_path, monkeypatch, limit, spars
     weights = None if sparse else "quarter"
     finished = run_job(trial_job(made, tmp_path / "0", policy="probe", weights=weights), lookup)[-1]
     assert finished.notes[0] == "The head was fitted on 30 of 60 training rows: as many as fit into memory."
+
+
+def test_however_short_the_time_a_head_that_is_fitted_at_once_is_fitted(tmp_path):
+    """A small share of next to nothing was too little for a single step: a head of zeros was judged."""
+    made = make_data(tmp_path / "made", rows=90)
+    options = {"policy": "probe", "weights": "quarter", "head": "logistic", "fidelity": Fidelity(seconds=0.002)}
+    clock = FakeClock(step=0.0001)
+    finished = run_job(replace(trial_job(made, tmp_path / "0", **options), grace=100.0), clock=clock)[-1]
+    assert isinstance(finished, TrialFinished), finished
+    assert clock.now > 0.002
+    assert finished.notes == ()
+    assert finished.score > 0.5
