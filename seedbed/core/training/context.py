@@ -35,6 +35,9 @@ LOOKS = 10
 LOOK_SHARE = 0.15
 """Of a trial's time, what looks may take; where one takes long there are fewer of them."""
 
+_NO_LOSS = 0.002
+"""A mean loss, in nats or squared deviations, of which nothing can be seen in any answer."""
+
 ENDING_SHARE = 0.4
 """Of a trial's time, what its end and the scoring after it may claim: estimates go wrong on a busy machine."""
 
@@ -79,6 +82,11 @@ class Context:
     look_seconds: float | None = None
     row_seconds: float = 0.0
     best_score: float | None = None
+    judged: Predictions | None = None
+    """What was said of rows that are learnt from now, before they were: what `finish` holds the model to, if all rows
+    are learnt from and none is left to judge by."""
+    got_worse: bool = False
+    """Whether the model says less of those rows, as `finish` found."""
     exact: np.ndarray | None = None
     """What the kept checkpoint predicts of the validation part as `finish` would compute it, where that is known."""
     notes: list[str] = field(default_factory=list)
@@ -161,12 +169,18 @@ class Context:
         return score
 
     def finish(self, model: Net, augmenters: Sequence[Augmenter]) -> float:
-        """Judge the kept checkpoint as `predict` will use it, decide on test-time views, return the score."""
+        """Judge the kept checkpoint as `predict` will use it, decide on test-time views, return the score.
+
+        Without a validation part there is none, NaN; it is only seen to that nothing got worse.
+        """
         self.member.save(self.folder)
-        if not len(self.valid_rows):
+        if not len(self.valid_rows) and self.judged is None:
             return math.nan
         PLAIN.lay_out_model(model)
         model.load_state_dict(load_file(self.folder / CHECKPOINT, device=str(self.device)))
+        if self.judged is not None:
+            self.got_worse = self._is_worse(model, augmenters, self.judged)
+            return math.nan
         began = self.clock()
         kept = self._predict(model, PLAIN) if self.exact is None else self.exact
         score, loss = self._judge(kept)
@@ -198,22 +212,31 @@ class Context:
     def finish_seconds(self, augmenters: Sequence[Augmenter], numerics: Numerics) -> float:
         """Estimate how long `finish` takes, and the scoring of the rows that come after the trial.
 
-        Full precision takes up to three times as long as a look in a lower one, and views double that. Without
-        a validation part there is nothing to judge.
+        Full precision takes up to three times as long as a look in a lower one, and views double that.
         """
         if not len(self.valid_rows):
-            return self.scoring_seconds() + 0.2
+            checked = 0 if self.judged is None else len(self.judged)
+            return self.scoring_seconds() + self.row_seconds * checked + 0.2
         views = 2.0 if _has_views(augmenters) else 0.0
         after = SCORING_TO_SPARE * max(views, 1.0) * self.job.rows_after / max(len(self.valid_rows), 1)
         slower = 1.2 if numerics == PLAIN else 3.0
         estimate = (self.look_seconds or 0.0) * slower * (1.0 + views + after) + 0.2
         return estimate if self.deadline is None else min(estimate, ENDING_SHARE * (self.deadline - self.started))
 
-    def _predict(self, model: Net, numerics: Numerics, augmenters: Sequence[Augmenter] = ()) -> np.ndarray:
+    def _is_worse(self, model: Net, augmenters: Sequence[Augmenter], judged: Predictions) -> bool:
+        views = augmenters if self.member.test_time_views else ()
+        outputs = self._predict(model, PLAIN, views, torch.from_numpy(judged.rows))
+        profile = self.job.profile
+        before, after = (mean_loss(judged.targets, each, profile) for each in (judged.outputs, outputs))
+        return not after <= before + _NO_LOSS
+
+    def _predict(
+        self, model: Net, numerics: Numerics, augmenters: Sequence[Augmenter] = (), rows: Tensor | None = None
+    ) -> np.ndarray:
         return predict_rows(
             model,
             self.source,
-            self.valid_rows,
+            self.valid_rows if rows is None else rows,
             self.view,
             numerics,
             self.job.profile,

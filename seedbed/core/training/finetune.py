@@ -21,7 +21,7 @@ from seedbed.core.training.assemble import (
     load_pretrained,
 )
 from seedbed.core.training.context import PLAIN, Context, Result
-from seedbed.core.training.folds import on_all_rows, over_folds
+from seedbed.core.training.folds import over_folds
 from seedbed.core.training.lap import SINCE, adopt, has_lap, lap_of, may_learn_more, time_for_lap, unharmed
 from seedbed.core.training.member import CHECKPOINT
 from seedbed.core.training.numerics import Numerics, calibrate, default
@@ -73,12 +73,13 @@ def probe(context: Context) -> Result:
 def _learn_more(context: Context) -> None:
     """Fit a probe on all rows, in place of the one that was judged."""
     with unharmed(context):
-        more = on_all_rows(context)
+        more = lap_of(context, 1.0)
         model = _fresh_model(more, pretrained=True)
         fit_probe(more, model, share=1.0)
         if not more.notes:  # with fewer rows than before it would be no gain
             more.look(model, default(context.device), epoch=1.0, progress=1.0)
-            context.notes.append("After it was judged, its head was fitted anew, on the validation rows as well.")
+            more.finish(model, ())
+            adopt(context, more, "its head was fitted anew")
 
 
 def _probe(context: Context) -> float:
@@ -146,7 +147,7 @@ def _train_all(context: Context, model: Net, options: TuneOptions) -> Result:
             for each in learning:  # training may have ended before all layers were set free
                 each.requires_grad_(True)
             _train(lap, model, replace(options, start_size=1.0, unfreeze_share=0.0), since=SINCE)
-            adopt(context, lap, model)
+            adopt(context, lap, "it was trained on")
     return result
 
 

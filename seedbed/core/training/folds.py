@@ -23,6 +23,9 @@ from seedbed.core.training.context import ENDING_SHARE, LOOKS, Context, Result
 from seedbed.core.training.member import CHECKPOINT, PREDICTIONS
 from seedbed.core.training.predictions import Predictions, load_predictions
 
+CHECKED_ROWS = 200
+"""Of those that were judged, by which it is checked that learning from them made nothing worse."""
+
 _LEAST_LENGTH = 0.5
 """Of the folds' epochs, what the last training must have come to for its model to be kept."""
 
@@ -44,7 +47,7 @@ def over_folds(context: Context, train: Callable[[Context], Result]) -> Result:
     predictions.save(context.folder / PREDICTIONS)
     has_views = sum(each.has_views for each in parts) > len(parts) / 2
     context.member = replace(context.member, test_time_views=has_views)
-    result = _train_last(context, train, pool, epochs=fmean(each.result.epochs for each in parts))
+    result = _train_last(context, train, pool, predictions, epochs=fmean(each.result.epochs for each in parts))
     shutil.rmtree(context.folder / "folds", ignore_errors=True)
     context.best_score = float(context.metric(predictions.targets, predictions.outputs))
     return replace(result, score=context.best_score)
@@ -89,18 +92,22 @@ def _run_fold(
     )
 
 
-def _train_last(context: Context, train: Callable[[Context], Result], pool: np.ndarray, epochs: float) -> Result:
-    """Train on all rows for as long as the folds did; where time is too short for it, the model of a fold is kept.
+def _train_last(
+    context: Context, train: Callable[[Context], Result], pool: np.ndarray, judged: Predictions, *, epochs: float
+) -> Result:
+    """Train on all rows for as long as the folds did; where that does not come off, the model of a fold is kept.
 
     As where others begin to use the machine. What has fewer epochs, or a head that was not fitted to the end as those
-    of the folds were, is no longer what was judged.
+    of the folds were, or says less of the rows than those who had not seen them, is no longer what was judged.
     """
-    last = on_all_rows(context, pool)
     job = replace(context.job, fidelity=replace(context.job.fidelity, epochs=epochs), rows_after=0)
-    result = train(replace(last, job=job, deadline=_end(context)))
+    last = replace(on_all_rows(context, pool, judged), job=job, deadline=_end(context))
+    result = train(last)
     short = [note for note in last.notes if note not in context.notes]
     if result.epochs < _LEAST_LENGTH * epochs:
         short.append(f"{result.epochs:.1f} of {epochs:.1f} epochs fitted into its time.")
+    elif last.got_worse:
+        short.append("It says less of them than models that had not seen them.")
     if short:
         (_folder_of(context, 0) / CHECKPOINT).replace(context.folder / CHECKPOINT)
         context.notes.append(
@@ -121,10 +128,11 @@ def _folder_of(context: Context, number: int) -> Path:
     return context.folder / "folds" / str(number)
 
 
-def on_all_rows(context: Context, pool: np.ndarray | None = None) -> Context:
+def on_all_rows(context: Context, pool: np.ndarray | None = None, judged: Predictions | None = None) -> Context:
     """Return the context in which a model learns from all rows of training and validation, judged by none.
 
-    `pool` (n,) are these rows, where not all of them may be trained on.
+    `pool` (n,) are these rows, where not all of them may be trained on. Of what was `judged` before, the model is held
+    to a few rows.
     """
     if pool is None:
         learnable = context.splits.valid[context.splits.folds[context.splits.valid] >= 0]
@@ -137,7 +145,14 @@ def on_all_rows(context: Context, pool: np.ndarray | None = None) -> Context:
         keeps_last=True,
         started=context.clock(),
         notes=[],
+        judged=None if judged is None else _few(judged),
     )
+
+
+def _few(judged: Predictions) -> Predictions:
+    """Return some of the predictions, from the first to the last."""
+    some = np.linspace(0, len(judged) - 1, min(CHECKED_ROWS, len(judged))).astype(np.int64)
+    return Predictions(rows=judged.rows[some], targets=judged.targets[some], outputs=judged.outputs[some])
 
 
 def _with_parts(splits: Splits, train: np.ndarray, valid: np.ndarray) -> Splits:

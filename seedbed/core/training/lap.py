@@ -13,25 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-import numpy as np
-import torch
-
 from seedbed.core.errors import OutOfTime
-from seedbed.core.training.assemble import Net
-from seedbed.core.training.context import PLAIN, Context
-from seedbed.core.training.evaluate import Stopped, predict_rows
+from seedbed.core.training.context import Context
+from seedbed.core.training.evaluate import Stopped
 from seedbed.core.training.folds import on_all_rows
 from seedbed.core.training.member import CHECKPOINT, PREDICTIONS
-from seedbed.core.training.outputs import mean_loss
 from seedbed.core.training.predictions import load_predictions
 
 log = logging.getLogger(__name__)
 
 SINCE = 0.5
 """Where in its schedule the learning rate begins again, and how much of the epochs are done once more at most."""
-
-CHECKED_ROWS = 200
-"""Of the validation part, on which it is checked that the lap has made nothing worse."""
 
 _SHARE = 0.3
 """Of a trial's time."""
@@ -74,33 +66,20 @@ def lap_of(context: Context, epochs: float) -> Context:
     folder = context.folder / "lap"
     folder.mkdir(exist_ok=True)
     fidelity = replace(context.job.fidelity, epochs=SINCE * epochs)
-    after = context.job.rows_after + CHECKED_ROWS
-    job = replace(context.job, folder=str(folder), fidelity=fidelity, rows_after=after)
-    return replace(on_all_rows(context), job=job)
-
-
-def adopt(context: Context, lap: Context, model: Net) -> None:
-    """Let the model of the lap take the place of the one that was judged, unless it is worse on what it learnt."""
     judged = load_predictions(context.folder / PREDICTIONS)
-    few = np.linspace(0, len(judged.rows) - 1, min(CHECKED_ROWS, len(judged.rows))).astype(np.int64)
-    PLAIN.lay_out_model(model)
-    outputs = predict_rows(
-        model,
-        context.source,
-        torch.from_numpy(judged.rows[few]),
-        context.view,
-        PLAIN,
-        context.job.profile,
-        should_stop=context.should_stop,
-    ).numpy()
-    before, after = (
-        mean_loss(judged.targets[few], found, context.job.profile) for found in (judged.outputs[few], outputs)
-    )
-    if after <= before:
-        (lap.folder / CHECKPOINT).replace(context.folder / CHECKPOINT)
-        context.notes.append("After it was judged, it was trained on, with the validation rows as well.")
-    else:
+    return replace(on_all_rows(context, judged=judged), job=replace(context.job, folder=str(folder), fidelity=fidelity))
+
+
+def adopt(context: Context, lap: Context, learnt: str) -> None:
+    """Let the model of the lap take the place of the one that was judged, unless it is worse on what it learnt.
+
+    `learnt` says how it came by what it knows more.
+    """
+    if lap.got_worse:
         context.notes.append("Trained on with the validation rows it became worse: it stays as it was judged.")
+        return
+    (lap.folder / CHECKPOINT).replace(context.folder / CHECKPOINT)
+    context.notes.append(f"After it was judged, {learnt}, with the validation rows as well.")
 
 
 @contextmanager

@@ -106,16 +106,16 @@ def test_all_layers_learn_in_it_though_training_ended_before_they_were_set_free(
 
 
 def test_what_it_makes_worse_is_not_kept(made, tmp_path, monkeypatch):
-    whole = finetune._train
+    whole = finetune.train
 
-    def spoils(context, model, options, *, since=0.0):
-        result = whole(context, model, options, since=since)
-        if since:
-            with torch.no_grad():
-                model.head.weight.neg_()
-        return result
+    def spoils(parts, lesson, pace, **more):
+        for look in whole(parts, lesson, pace, **more):
+            if lesson.looks == 1:  # of the lap
+                with torch.no_grad():
+                    parts.model.head.weight.neg_()
+            yield look
 
-    monkeypatch.setattr(finetune, "_train", spoils)
+    monkeypatch.setattr(finetune, "train", spoils)
     assert _train(made, tmp_path / "0000")[-1].notes == (WORSE,)
     assert is_as_judged(made, tmp_path / "0000")
 

@@ -5,49 +5,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from core.training.helpers import FakeClock, Tiny, fake_lookup, looks, make_data, run_job, trial_job
+from core.training.folded import FOLDS, judged, make_folded
+from core.training.helpers import Tiny, fake_lookup, looks, run_job, trial_job
 from safetensors.torch import load_file
 
-from seedbed.core.data.feeding.images import Images
 from seedbed.core.data.splitting.splits import save_splits
 from seedbed.core.protocols import Regularizer
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.events import TrialFailed, TrialFinished, TrialPlanned, TrialStopped
 from seedbed.core.specs import AugmenterSpec, RegularizerSpec
 from seedbed.core.training import finetune
-from seedbed.core.training.assemble import build_model
-from seedbed.core.training.context import PLAIN, Result
-from seedbed.core.training.evaluate import predict_rows
 from seedbed.core.training.folds import over_folds
 from seedbed.core.training.member import load_member
 from seedbed.core.training.predictions import load_predictions
 
-FOLDS = 4
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Seventy-two rows in four folds, and twelve that may not be trained on: fold -1."""
-    found = make_data(tmp_path_factory.mktemp("made"), rows=90)
-    splits = found.splits
-    pool = np.sort(np.concatenate([splits.train, splits.valid]))
-    folds = np.full(len(splits.targets), -1, dtype=np.int8)
-    folds[pool] = np.arange(len(pool)) // 3 % (2 * FOLDS)  # folded once more on the way to four
-    folds[pool[:3]] = -1
-    splits = replace(splits, folds=folds)
-    save_splits(splits, found.split_file)
-    return replace(found, splits=splits, profile=replace(found.profile, folds=FOLDS))
+    return make_folded(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "0000"
-
-
-def judged(made):
-    """The rows that are judged, and the fold of each."""
-    rows = np.flatnonzero(made.splits.folds >= 0)
-    return rows, made.splits.folds[rows] % FOLDS
 
 
 def test_every_row_of_training_and_validation_is_predicted_once(made, folder):
@@ -83,19 +63,6 @@ def test_no_model_has_seen_the_rows_it_is_judged_on(made, folder, monkeypatch):
     assert len(seen[-1][1]) == 0
 
 
-def test_the_model_that_is_kept_was_trained_on_all_rows_and_is_no_folds(made, folder):
-    run_job(trial_job(made, folder, fidelity=Fidelity(epochs=30)))
-    member, found = load_member(folder), load_predictions(folder / "predictions.npz")
-    model = build_model(member.candidate, made.profile, member.view, fake_lookup())
-    model.load_state_dict(load_file(folder / "checkpoint.safetensors"))
-    images = Images(made.data, torch.device("cpu"))
-    again = predict_rows(model, images, torch.from_numpy(found.rows), member.view, PLAIN, made.profile).numpy()
-    assert (again.argmax(1) == found.targets).mean() > 0.9
-    _, folds = judged(made)
-    same = [np.allclose(again[folds == number], found.outputs[folds == number], atol=1e-4) for number in range(FOLDS)]
-    assert not any(same)
-
-
 def test_one_curve_and_one_plan_are_told(made, folder):
     events = run_job(trial_job(made, folder, fidelity=Fidelity(epochs=10)))
     assert sum(isinstance(each, TrialPlanned) for each in events) == 1
@@ -111,105 +78,6 @@ def test_equal_seeds_give_equal_predictions_and_weights(made, tmp_path):
     assert np.array_equal(one.outputs, other.outputs)
     ones, others = (load_file(tmp_path / name / "checkpoint.safetensors") for name in "12")
     assert all(torch.equal(each, others[name]) for name, each in ones.items())
-
-
-@pytest.fixture
-def spent(monkeypatch):
-    """A clock, and of each training its context: it takes all of its time, and 0.01 s for each row that it predicts."""
-    clock, seen = FakeClock(), []
-
-    def spied(context, train):
-        def instant(part):
-            seen.append((part, part.deadline - clock()))
-            clock.tick(part.deadline - clock())
-            result = train(part)
-            part.row_seconds = 0.01
-            return result
-
-        return over_folds(context, instant)
-
-    monkeypatch.setattr("seedbed.core.training.finetune.over_folds", spied)
-    return clock, seen
-
-
-def _run_in(made, folder, clock, **options):
-    job = replace(trial_job(made, folder, fidelity=Fidelity(epochs=1, seconds=50.0)), grace=1000.0, **options)
-    assert isinstance(run_job(job, clock=clock)[-1], TrialFinished)
-
-
-def test_each_training_gets_time_by_its_rows(made, folder, spent):
-    clock, seen = spent
-    _run_in(made, folder, clock)
-    seconds, rows = [share for _, share in seen], [len(part.train_rows) for part, _ in seen]
-    assert len(seconds) == FOLDS + 1
-    assert sum(seconds) == pytest.approx(50.0)
-    assert min(rows) < 0.8 * max(rows)
-    assert [share / each for share, each in zip(seconds, rows, strict=True)] == pytest.approx(
-        [50.0 / sum(rows)] * len(rows), rel=0.02
-    )
-
-
-@pytest.mark.parametrize(("rows_after", "end"), [(1000, 37.0), (10**6, 30.0)])
-def test_what_is_scored_after_the_trial_takes_no_time_from_the_last_training_alone(
-    made, folder, spent, rows_after, end
-):
-    """Once the last training had no more than was left of its share, and a net of six steps was kept."""
-    clock, seen = spent
-    _run_in(made, folder, clock, rows_after=rows_after)
-    (part, seconds), (_, before) = seen[-1], seen[-2]
-    assert part.deadline == pytest.approx(end)
-    assert part.job.rows_after == 0, "its time is kept already"
-    assert seconds > before
-
-
-KEPT = "The first fold's model is kept, not that of the last training, on all rows: "
-
-
-@pytest.mark.parametrize(
-    ("epochs", "notes", "kept", "told"),
-    [
-        (4.9, ["as ever"], "0", ("as ever", f"{KEPT}4.9 of 10.0 epochs fitted into its time.")),
-        (10.0, ["as ever", "Cut short."], "0", ("as ever", f"{KEPT}Cut short.")),
-        (5.1, ["as ever"], "last", ("as ever",)),
-    ],
-    ids=["few epochs", "trouble", "whole"],
-)
-def test_where_the_last_training_is_cut_short_the_model_of_a_fold_is_kept(
-    made, folder, monkeypatch, epochs, notes, kept, told
-):
-    left = {}
-
-    def short(context, train):
-        def watched(part):
-            found = train(part)
-            is_last = not len(part.valid_rows)
-            part.notes.extend(notes if is_last else ["as ever"])
-            left["last" if is_last else part.folder.name] = load_file(part.folder / "checkpoint.safetensors")
-            return replace(found, epochs=epochs if is_last else 10.0)
-
-        return over_folds(context, watched)
-
-    monkeypatch.setattr("seedbed.core.training.finetune.over_folds", short)
-    finished = run_job(trial_job(made, folder, fidelity=Fidelity(epochs=2)))[-1]
-    found = load_file(folder / "checkpoint.safetensors")
-    same = [name for name, state in left.items() if all(torch.equal(each, found[key]) for key, each in state.items())]
-    assert same == [kept]
-    assert finished.notes == told
-
-
-def test_the_last_training_lasts_as_long_as_those_of_the_folds(made, folder, monkeypatch):
-    epochs = []
-
-    def counting(context, train):
-        def told(part):
-            epochs.append(part.job.fidelity.epochs)
-            return Result(score=train(part).score, epochs=float(len(epochs)), steps=1)
-
-        return over_folds(context, told)
-
-    monkeypatch.setattr("seedbed.core.training.finetune.over_folds", counting)
-    run_job(trial_job(made, folder, fidelity=Fidelity(epochs=2)))
-    assert epochs == [2, 2, 2, 2, 2.5]
 
 
 def test_views_that_harm_the_folds_are_not_kept(made, folder):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from core.training.helpers import CLASSES, FakeClock, is_as_judged, make_learnable, run_job, trial_job
 
 from seedbed.core.search.candidate import Fidelity
@@ -11,7 +12,7 @@ from seedbed.core.search.events import TrialFinished
 from seedbed.core.training import finetune, probing
 from seedbed.core.training.predictions import load_predictions
 
-SAID = "After it was judged, its head was fitted anew, on the validation rows as well."
+SAID = "After it was judged, its head was fitted anew, with the validation rows as well."
 
 
 @pytest.fixture
@@ -92,3 +93,20 @@ def test_where_the_second_fit_fails_it_stays_as_it_was_judged(made, tmp_path, mo
     assert len(fits) == 2
     assert is_as_judged(made, tmp_path / "0000")
     assert "singular" in caplog.text
+
+
+def test_where_the_second_fit_is_worse_it_stays_as_it_was_judged(made, tmp_path, monkeypatch):
+    fits, whole = [], finetune.fit_probe
+
+    def worse(context, model, **given):
+        found = whole(context, model, **given)
+        fits.append(model)
+        if len(fits) > 1:
+            with torch.no_grad():
+                model.head.weight.neg_()
+        return found
+
+    monkeypatch.setattr(finetune, "fit_probe", worse)
+    (note,) = _probe(made, tmp_path / "0000").notes
+    assert "became worse" in note
+    assert is_as_judged(made, tmp_path / "0000")
