@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from seedbed.core.data.profile import Profile
@@ -80,6 +82,8 @@ def test_a_probe_may_take_a_quarter_of_what_is_left_whatever_its_likes_took():
     seen = history((probe, 2.0, 1.0), left=40.0)
     assert affordable({**probe, "resolution": 64}, profile(), seen) == Fidelity(epochs=1.0, seconds=10.0)
     assert affordable(probe, profile(), history((probe, 21.0, 1.0), left=40.0)) is None
+    folded = replace(profile(), folds=5)
+    assert affordable(probe, folded, seen) == Fidelity(epochs=1.0, seconds=20.0)
 
 
 def test_only_the_same_net_and_policy_tell_what_a_candidate_costs():

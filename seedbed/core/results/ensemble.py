@@ -11,15 +11,13 @@ import numpy as np
 from seedbed.core.errors import UsageError
 from seedbed.core.protocols import Metric
 from seedbed.core.results.leaderboard import Direction
-from seedbed.core.training.predictions import Predictions, align, bootstrap, proper_losses
+from seedbed.core.training.predictions import Predictions, align, bootstrap, proper_losses, tempered
 
 _POOL = 25  # only the best are worth averaging, and the time grows with their number
 _DOUBT = 0.1  # how often the ensemble may fail to win before the single model is preferred
-_TEMPERATURES = tuple(float(each) for each in np.geomspace(0.2, 5.0, 25))
 _LEAST_SHARE = 0.05  # of the proper loss, what an ensemble must take away where the score is tied
 _ROUNDING = 1e-6  # differences below come from adding float32 in another order; of errors of values, their share
 _CELLS = 2_000_000  # outputs that every step of the search looks at; of more, some rows are left out
-_TINY = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,25 +110,12 @@ def _surely_gained(pair: list[Predictions], metric: Metric, sign: float, seed: i
 
 
 def _lowers_loss(average: Predictions, single: Predictions, seed: int) -> bool:
-    average, single = _tempered(average), _tempered(single)
+    average, single = tempered(average), tempered(single)
     before = -_Likelihood()(single.targets, single.outputs)
     after = -_Likelihood()(average.targets, average.outputs)
     if after > (1 - _LEAST_SHARE) * before:
         return False
     return _surely_gained([average, single], _Likelihood(), 1.0, seed) > 0
-
-
-def _tempered(predictions: Predictions) -> Predictions:
-    """Return class probabilities at the temperature that makes their own targets likeliest; others as they are."""
-    if predictions.kind != "classification":
-        return predictions
-    logits = np.log(np.maximum(predictions.outputs, _TINY))
-    found = []
-    for temperature in _TEMPERATURES:
-        scaled = np.exp((logits - logits.max(1, keepdims=True)) / temperature)
-        probabilities = scaled / scaled.sum(1, keepdims=True)
-        found.append(Predictions(predictions.rows, predictions.targets, probabilities))
-    return max(found, key=lambda each: _Likelihood()(each.targets, each.outputs))
 
 
 class _Likelihood:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from seedbed.core.errors import DataError
 from seedbed.core.protocols import Metric
 from seedbed.core.search.candidate import Role
 from seedbed.core.search.history import History, Status
-from seedbed.core.training.predictions import Predictions, align, bootstrap, proper_losses, row_scores
+from seedbed.core.training.predictions import Predictions, align, bootstrap, proper_losses, row_scores, tempered
 
 log = logging.getLogger(__name__)
 
@@ -209,19 +210,24 @@ def rank(
 ) -> Leaderboard:
     """Order the entries by their score on the validation rows they share; the input's order plays no part.
 
-    Equal scores are ordered by a proper loss (it tells models apart long after accuracy cannot); equals in
-    that too by size, the smaller first, then by time and trial number. Models are compared by the paired bootstrap
-    (Efron & Tibshirani 1993, ch. 16): every draw resamples the rows once for all models, so that rows
-    which are hard for all of them cancel out. A row joins the tie group above it while the 95 % interval
-    of its distance to that group's leader reaches zero. What has no rank stands at the end.
+    Equal scores are ordered by a proper loss (it tells models apart long after accuracy cannot), of classes at each
+    model's best temperature; equals in that too by size, the smaller first, then by time and trial number. Models are
+    compared by the paired bootstrap (Efron & Tibshirani 1993, ch. 16): every draw resamples the rows once for all
+    models, so that rows which are hard for all of them cancel out. A row joins the tie group above it while the 95 %
+    interval of its distance to that group's leader reaches zero. What has no rank stands at the end.
 
     Raises:
         DataError: the ranked entries share no validation row, or disagree on its target.
     """
     ranked, others = _scored(entries, metric)
     sign = 1.0 if direction == "max" else -1.0
+    alike = Counter(entry.score for entry in ranked)
+    losses = {entry.trial: _loss(entry) for entry in ranked if alike[entry.score] > 1}
     ranked.sort(
-        key=lambda entry: (-sign * (entry.score or 0.0), _loss(entry), entry.size_bytes, entry.seconds, entry.trial)
+        key=lambda entry: (
+            *(-sign * (entry.score or 0.0), losses.get(entry.trial, 0.0)),
+            *(entry.size_bytes, entry.seconds, entry.trial),
+        )
     )
     others.sort(key=lambda entry: entry.trial)
     members = [entry.predictions for entry in ranked if entry.predictions is not None]
@@ -238,8 +244,10 @@ def rank(
 
 def _loss(entry: Entry) -> float:
     """Return the mean proper loss of an entry's predictions, rounded so that noise decides nothing."""
-    found = entry.predictions
-    return math.inf if found is None else round(float(proper_losses(found.targets, found.outputs).mean()), 6)
+    if entry.predictions is None:
+        return math.inf
+    found = tempered(entry.predictions)
+    return round(float(proper_losses(found.targets, found.outputs).mean()), 6)
 
 
 def _is_proportion(members: Sequence[Predictions], metric: Metric, direction: Direction) -> bool:

@@ -9,6 +9,7 @@ of four fifths of these rows, for all folds: so a fold's held-out rows may have 
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from statistics import fmean
 import numpy as np
 
 from seedbed.core.data.splitting.split import Splits
+from seedbed.core.errors import OutOfTime
 from seedbed.core.search.events import Event
 from seedbed.core.training.context import ENDING_SHARE, LOOKS, Context, Result
 from seedbed.core.training.member import CHECKPOINT, PREDICTIONS
@@ -47,6 +49,7 @@ def over_folds(context: Context, train: Callable[[Context], Result]) -> Result:
     predictions.save(context.folder / PREDICTIONS)
     has_views = sum(each.has_views for each in parts) > len(parts) / 2
     context.member = replace(context.member, test_time_views=has_views)
+    context.member.save(context.folder)
     result = _train_last(context, train, pool, predictions, epochs=fmean(each.result.epochs for each in parts))
     shutil.rmtree(context.folder / "folds", ignore_errors=True)
     context.best_score = float(context.metric(predictions.targets, predictions.outputs))
@@ -102,7 +105,10 @@ def _train_last(
     """
     job = replace(context.job, fidelity=replace(context.job.fidelity, epochs=epochs), rows_after=0)
     last = replace(on_all_rows(context, pool, judged), job=job, deadline=_end(context))
-    result = train(last)
+    try:
+        result = train(last)
+    except OutOfTime:
+        result = Result(score=math.nan, epochs=0.0, steps=0)
     short = [note for note in last.notes if note not in context.notes]
     if result.epochs < _LEAST_LENGTH * epochs:
         short.append(f"{result.epochs:.1f} of {epochs:.1f} epochs fitted into its time.")

@@ -11,8 +11,8 @@ from seedbed.core.search.history import History, Trial
 from seedbed.core.space import Values
 from seedbed.core.task import Modality
 
-PROBE_SHARE = 0.25
-"""Of the time left, what a probe may take."""
+PROBE_SHARE, FOLDED_PROBE_SHARE = 0.25, 0.5
+"""Of the time left, what a probe may take; over folds it is fitted six times, and few rows seldom teach a net more."""
 
 # (modality, whether from scratch) → the fewest epochs, how many rows to show in all, and the most epochs
 _EPOCHS: Mapping[tuple[Modality, bool], tuple[float, float, float]] = {
@@ -43,13 +43,14 @@ def affordable(values: Values, profile: Profile, history: History) -> Fidelity |
 
     Without a time limit that is its full number of epochs. With one, a candidate whose like has been
     seen gets the time it is expected to need, or all that is left where the rest would be of no use. A
-    probe answers fast or not at all: it gets a quarter of what is left at most.
+    probe answers fast or not at all: it gets a quarter of what is left at most, over folds a half.
     """
     epochs = full_epochs(values, profile)
     left = history.remaining.seconds
     if left is None:
         return Fidelity(epochs=epochs)
-    granted = PROBE_SHARE * left if values.get("policy") == "probe" else left
+    share = FOLDED_PROBE_SHARE if profile.folds else PROBE_SHARE
+    granted = share * left if values.get("policy") == "probe" else left
     cost = expected_seconds(values, epochs, history)
     if cost is None:
         return None if granted < _least_for_a_stranger(history) else Fidelity(epochs=epochs, seconds=granted)

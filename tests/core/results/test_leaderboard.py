@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from seedbed.core.results.leaderboard import rank
 from seedbed.core.specs import NoOptions
-from seedbed.core.training.predictions import Predictions
+from seedbed.core.training.predictions import Predictions, tempered
 from seedbed.plugins.metrics import AverageOptions
 from seedbed.plugins.metrics.scores import balanced_accuracy, f1
 
@@ -43,7 +43,8 @@ def test_rows_follow_their_scores_and_lie_in_their_intervals(entries, metric):
     score, direction = metric
     board = rank(entries, score, direction, draws=50)
     assert [row.rank for row in board.rows] == list(range(1, len(entries) + 1))
-    losses = {each.trial: round(LOG_LOSS(each.predictions.targets, each.predictions.outputs), 6) for each in entries}
+    softened = {each.trial: tempered(each.predictions) for each in entries}
+    losses = {trial: round(LOG_LOSS(each.targets, each.outputs), 6) for trial, each in softened.items()}
     sign = -1 if direction == "max" else 1
     keys = [(sign * row.score, losses[row.trial], row.seconds, row.trial) for row in board.rows]
     assert keys == sorted(keys)
@@ -161,6 +162,27 @@ def test_a_metric_that_fails_on_one_trial_leaves_the_others_ranked():
 def test_a_score_that_is_no_number_has_no_rank():
     (row,) = rank([entry(0, model(0.8))], lambda targets, probabilities: float("nan"), "max").rows
     assert (row.rank, row.score, row.reason) == (None, None, "the metric gave nan")
+
+
+def test_of_equal_scores_the_one_that_knows_more_comes_first_however_sure_it_is_of_it():
+    targets = np.arange(40) % 2
+    right = np.where(np.arange(40) < 30, 1.0, -1.0)
+    # Both are right on the same 30 rows. One can tell where it errs, and is far too sure; the other cannot.
+    margins = {0: np.where(right > 0, 9.0, -4.0), 1: np.where(right > 0, 1.1, -1.1)}
+    given = []
+    for trial, margin in margins.items():
+        own = 1 / (1 + np.exp(-margin))
+        given.append(
+            entry(
+                trial,
+                Predictions(
+                    np.arange(40), targets, np.where(targets[:, None] == [0, 1], own[:, None], 1 - own[:, None])
+                ),
+            )
+        )
+    assert LOG_LOSS(targets, given[0].predictions.outputs) > LOG_LOSS(targets, given[1].predictions.outputs)
+    assert [row.trial for row in rank(given, ACCURACY, "max").rows] == [0, 1]
+    assert [row.trial for row in rank(given, LOG_LOSS, "min").rows] == [1, 0], "where it decides, it decides as it is"
 
 
 def test_of_equal_models_the_smaller_comes_first():

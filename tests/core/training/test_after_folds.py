@@ -10,6 +10,7 @@ from core.training.helpers import FakeClock, fake_lookup, run_job, trial_job
 from safetensors.torch import load_file
 
 from seedbed.core.data.feeding.images import Images
+from seedbed.core.errors import OutOfTime
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.events import TrialFinished
 from seedbed.core.training import finetune
@@ -77,6 +78,28 @@ def test_where_the_last_training_is_cut_short_the_model_of_a_fold_is_kept(
     same = [name for name, state in left.items() if all(torch.equal(each, found[key]) for key, each in state.items())]
     assert same == [kept]
     assert finished.notes == told
+
+
+def test_a_last_training_that_runs_out_of_time_does_not_cost_what_was_judged(made, folder, monkeypatch):
+    """Predictions from there on are as the folds were judged, with more than one view if need be."""
+
+    def late(context, train):
+        def watched(part):
+            if not len(part.valid_rows):
+                raise OutOfTime("too late")
+            found = train(part)
+            part.member = replace(part.member, test_time_views=True)
+            return found
+
+        return over_folds(context, watched)
+
+    monkeypatch.setattr("seedbed.core.training.finetune.over_folds", late)
+    finished = run_job(trial_job(made, folder, fidelity=Fidelity(epochs=2)))[-1]
+    assert isinstance(finished, TrialFinished), finished
+    assert finished.notes == (f"{KEPT}0.0 of 2.1 epochs fitted into its time.",)
+    assert load_member(folder).test_time_views
+    assert (folder / "checkpoint.safetensors").is_file()
+    assert not (folder / "folds").exists()
 
 
 def test_what_says_less_of_the_rows_than_models_that_had_not_seen_them_is_not_kept(made, folder, monkeypatch):

@@ -5,7 +5,16 @@ import pytest
 
 from seedbed.core.errors import DataError
 from seedbed.core.specs import NoOptions
-from seedbed.core.training.predictions import Predictions, align, answers, bootstrap, load_predictions, proper_losses
+from seedbed.core.training import predictions as module
+from seedbed.core.training.predictions import (
+    Predictions,
+    align,
+    answers,
+    bootstrap,
+    load_predictions,
+    proper_losses,
+    tempered,
+)
 from seedbed.plugins.metrics import AverageOptions
 from seedbed.plugins.metrics.scores import accuracy, f1
 
@@ -256,3 +265,31 @@ def test_a_weighted_metric_that_fails_says_nothing_of_the_spread():
             raise ZeroDivisionError
 
     assert (bootstrap([predictions(range(9))], Broken(), seed=0) == 0.25).all()
+
+
+@pytest.mark.parametrize("cells", [2_000_000, 3_000])
+@pytest.mark.parametrize("sureness", [0.3, 1.0, 4.0])
+def test_however_sure_a_model_is_of_what_it_knows_at_its_best_temperature_it_says_the_same(
+    monkeypatch, cells, sureness
+):
+    monkeypatch.setattr(module, "_TEMPERED_CELLS", cells)
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(3000, 3))
+    likely = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    targets = (likely.cumsum(1) < rng.random((3000, 1))).sum(1)
+    said = np.exp(sureness * logits) / np.exp(sureness * logits).sum(1, keepdims=True)
+    found = tempered(Predictions(np.arange(3000), targets, said))
+    assert np.abs(found.outputs - likely).mean() < 0.03
+    assert np.array_equal(found.outputs.argmax(1), said.argmax(1))
+
+
+def test_certain_classes_stay_finite_at_every_temperature():
+    found = tempered(Predictions(np.arange(3), np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]]))
+    assert np.allclose(found.outputs.sum(1), 1)
+    assert proper_losses(found.targets, found.outputs)[2] < 5.0
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "regression"])
+def test_only_classes_have_a_temperature(kind):
+    made = Predictions(np.array([7, 2]), *KINDS[kind])
+    assert tempered(made) is made
