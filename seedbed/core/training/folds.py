@@ -19,7 +19,7 @@ from statistics import fmean
 import numpy as np
 
 from seedbed.core.data.splitting.split import Splits
-from seedbed.core.errors import OutOfTime
+from seedbed.core.errors import TrialError
 from seedbed.core.search.events import Event
 from seedbed.core.training.context import ENDING_SHARE, LOOKS, Context, Result
 from seedbed.core.training.member import CHECKPOINT, PREDICTIONS
@@ -105,12 +105,14 @@ def _train_last(
     """
     job = replace(context.job, fidelity=replace(context.job.fidelity, epochs=epochs), rows_after=0)
     last = replace(on_all_rows(context, pool, judged), job=job, deadline=_end(context))
+    short: list[str] = []
     try:
         result = train(last)
-    except OutOfTime:
+    except TrialError as error:  # it diverged, or its time was over
         result = Result(score=math.nan, epochs=0.0, steps=0)
-    short = [note for note in last.notes if note not in context.notes]
-    if result.epochs < _LEAST_LENGTH * epochs:
+        short.append(str(error))
+    short += [note for note in last.notes if note not in context.notes]
+    if not short and result.epochs < _LEAST_LENGTH * epochs:
         short.append(f"{result.epochs:.1f} of {epochs:.1f} epochs fitted into its time.")
     elif last.got_worse:
         short.append("It says less of them than models that had not seen them.")

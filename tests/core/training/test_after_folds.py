@@ -10,7 +10,7 @@ from core.training.helpers import FakeClock, fake_lookup, run_job, trial_job
 from safetensors.torch import load_file
 
 from seedbed.core.data.feeding.images import Images
-from seedbed.core.errors import OutOfTime
+from seedbed.core.errors import Diverged, OutOfTime
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.events import TrialFinished
 from seedbed.core.training import finetune
@@ -80,13 +80,14 @@ def test_where_the_last_training_is_cut_short_the_model_of_a_fold_is_kept(
     assert finished.notes == told
 
 
-def test_a_last_training_that_runs_out_of_time_does_not_cost_what_was_judged(made, folder, monkeypatch):
+@pytest.mark.parametrize("error", [OutOfTime("Too late."), Diverged("Too steep.")])
+def test_a_last_training_that_comes_to_nothing_does_not_cost_what_was_judged(made, folder, monkeypatch, error):
     """Predictions from there on are as the folds were judged, with more than one view if need be."""
 
     def late(context, train):
         def watched(part):
             if not len(part.valid_rows):
-                raise OutOfTime("too late")
+                raise error
             found = train(part)
             part.member = replace(part.member, test_time_views=True)
             return found
@@ -96,7 +97,7 @@ def test_a_last_training_that_runs_out_of_time_does_not_cost_what_was_judged(mad
     monkeypatch.setattr("seedbed.core.training.finetune.over_folds", late)
     finished = run_job(trial_job(made, folder, fidelity=Fidelity(epochs=2)))[-1]
     assert isinstance(finished, TrialFinished), finished
-    assert finished.notes == (f"{KEPT}0.0 of 2.1 epochs fitted into its time.",)
+    assert finished.notes == (f"{KEPT}{error}",)
     assert load_member(folder).test_time_views
     assert (folder / "checkpoint.safetensors").is_file()
     assert not (folder / "folds").exists()
