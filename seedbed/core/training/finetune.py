@@ -22,7 +22,7 @@ from seedbed.core.training.assemble import (
 )
 from seedbed.core.training.context import PLAIN, Context, Result
 from seedbed.core.training.folds import over_folds
-from seedbed.core.training.lap import SINCE, adopt, has_lap, lap_of, may_learn_more, time_for_lap, unharmed
+from seedbed.core.training.lap import LEAST_LAP, SINCE, adopt, has_lap, lap_of, may_learn_more, time_for_lap, unharmed
 from seedbed.core.training.member import CHECKPOINT
 from seedbed.core.training.numerics import Numerics, calibrate, default
 from seedbed.core.training.pace import Pace
@@ -146,8 +146,9 @@ def _train_all(context: Context, model: Net, options: TuneOptions) -> Result:
             model.load_state_dict(load_file(context.folder / CHECKPOINT, device=str(context.device)))
             for each in learning:  # training may have ended before all layers were set free
                 each.requires_grad_(True)
-            _train(lap, model, replace(options, start_size=1.0, unfreeze_share=0.0), since=SINCE)
-            adopt(context, lap, "it was trained on")
+            more = _train(lap, model, replace(options, start_size=1.0, unfreeze_share=0.0), since=SINCE)
+            if more.epochs >= LEAST_LAP * SINCE * result.epochs:
+                adopt(context, lap, "it was trained on")
     return result
 
 

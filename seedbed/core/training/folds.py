@@ -1,7 +1,8 @@
 """One candidate judged over folds: each row is predicted by a model that has not seen it; then one learns from all.
 
 Where rows are few, a single validation part is a lottery: of 36 series it would have seven. The model that
-is kept is trained on all rows, as the folds were; its score is that of the folds' predictions together.
+is kept is trained on all rows, as the folds were, unless there was no time for that; its score is that of the folds'
+predictions together.
 
 What is measured without targets (mean and deviation of the values, a vocabulary) was measured once, on one draw
 of four fifths of these rows, for all folds: so a fold's held-out rows may have had a part in that.
@@ -9,31 +10,38 @@ of four fifths of these rows, for all folds: so a fold's held-out rows may have 
 
 from __future__ import annotations
 
-import math
+import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 
 import numpy as np
 
 from seedbed.core.data.splitting.split import Splits
 from seedbed.core.errors import TrialError
 from seedbed.core.search.events import Event
+from seedbed.core.search.policies import POLICIES
 from seedbed.core.training.context import ENDING_SHARE, LOOKS, Context, Result
+from seedbed.core.training.evaluate import Stopped
 from seedbed.core.training.member import CHECKPOINT, PREDICTIONS
 from seedbed.core.training.predictions import Predictions, load_predictions
+
+log = logging.getLogger(__name__)
 
 CHECKED_ROWS = 200
 """Of those that were judged, by which it is checked that learning from them made nothing worse."""
 
 _LEAST_LENGTH = 0.5
-"""Of the folds' epochs, what the last training must have come to for its model to be kept."""
+"""Of a fold's epochs, what the last training must have come to for its model to be kept."""
 
 
 def over_folds(context: Context, train: Callable[[Context], Result]) -> Result:
-    """Train on all folds but one, for each, and then on all; the context's folder holds the last model."""
+    """Train on all folds but one, for each, and then on all; the context's folder holds the last model.
+
+    Where the last training does not come off, it holds that of a fold.
+    """
     pool = np.sort(np.concatenate([context.splits.train, context.splits.valid]))
     folds = context.splits.folds[pool].astype(np.int64)
     pool, folds = pool[folds >= 0], folds[folds >= 0] % context.job.profile.folds
@@ -41,27 +49,35 @@ def over_folds(context: Context, train: Callable[[Context], Result]) -> Result:
     if len(numbers) < 2:  # whole groups, all of them in one: nothing would be left to train on
         return train(context)
     parts: list[_Fold] = []
-    for number in range(len(numbers)):
-        left = len(numbers) - number
-        parts.append(_run_fold(context, train, number, pool[folds != number], pool[folds == number], left=left))
-        context.row_seconds = fmean(each.row_seconds for each in parts)
-    predictions = _joined([each.predictions for each in parts])
-    predictions.save(context.folder / PREDICTIONS)
-    has_views = sum(each.has_views for each in parts) > len(parts) / 2
-    context.member = replace(context.member, test_time_views=has_views)
-    context.member.save(context.folder)
-    result = _train_last(context, train, pool, predictions, epochs=fmean(each.result.epochs for each in parts))
-    shutil.rmtree(context.folder / "folds", ignore_errors=True)
+    try:
+        for number in range(len(numbers)):
+            left = len(numbers) - number
+            parts.append(_run_fold(context, train, number, pool[folds != number], pool[folds == number], left=left))
+            context.row_seconds = sum(each.row_seconds * len(each.predictions) for each in parts) / sum(
+                len(each.predictions) for each in parts
+            )
+        context.notes += parts[0].notes
+        predictions = _joined([each.predictions for each in parts])
+        predictions.save(context.folder / PREDICTIONS)
+        has_views = sum(each.has_views for each in parts) > len(parts) / 2
+        context.member = replace(context.member, test_time_views=has_views)
+        context.member.save(context.folder)
+        result = _train_last(context, train, pool, predictions, parts)
+    finally:
+        shutil.rmtree(context.folder / "folds", ignore_errors=True)
     context.best_score = float(context.metric(predictions.targets, predictions.outputs))
     return replace(result, score=context.best_score)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fold:
+    number: int
+    learnt: int
     predictions: Predictions
     result: Result
     row_seconds: float
     has_views: bool
+    notes: tuple[str, ...]
 
 
 def _run_fold(
@@ -84,44 +100,64 @@ def _run_fold(
         keeps_last=True,
         started=now,
         deadline=None if end is None else now + (end - now) / (left + (len(rows) + len(held)) / len(rows)),
-        notes=context.notes if is_first else [],
+        notes=[],
     )
     result = train(part)
     return _Fold(
+        number=number,
+        learnt=len(rows),
         predictions=load_predictions(folder / PREDICTIONS),
         result=result,
         row_seconds=part.row_seconds,
         has_views=part.member.test_time_views,
+        notes=tuple(part.notes),
     )
 
 
 def _train_last(
-    context: Context, train: Callable[[Context], Result], pool: np.ndarray, judged: Predictions, *, epochs: float
+    context: Context,
+    train: Callable[[Context], Result],
+    pool: np.ndarray,
+    judged: Predictions,
+    parts: Sequence[_Fold],
 ) -> Result:
     """Train on all rows for as long as the folds did; where that does not come off, the model of a fold is kept.
 
-    As where others begin to use the machine. What has fewer epochs, or a head that was not fitted to the end as those
-    of the folds were, or says less of the rows than those who had not seen them, is no longer what was judged.
+    As where others begin to use the machine. What has far fewer epochs, or a head that was not fitted to the end
+    while a fold's was, or says less of the rows than those who had not seen them, is no longer what was judged. Of
+    the folds' models it is then one that learnt from the most rows, without trouble where there is any such.
     """
+    epochs = fmean(each.result.epochs for each in parts)
     job = replace(context.job, fidelity=replace(context.job.fidelity, epochs=epochs), rows_after=0)
     last = replace(on_all_rows(context, pool, judged), job=job, deadline=_end(context))
+    stand_in = max(parts, key=lambda each: (not each.notes or _trains(context), each.learnt, -each.number))
     short: list[str] = []
     try:
         result = train(last)
-    except TrialError as error:  # it diverged, or its time was over
-        result = Result(score=math.nan, epochs=0.0, steps=0)
-        short.append(str(error))
-    short += [note for note in last.notes if note not in context.notes]
-    if not short and result.epochs < _LEAST_LENGTH * epochs:
-        short.append(f"{result.epochs:.1f} of {epochs:.1f} epochs fitted into its time.")
-    elif last.got_worse:
-        short.append("It says less of them than models that had not seen them.")
-    if short:
-        (_folder_of(context, 0) / CHECKPOINT).replace(context.folder / CHECKPOINT)
-        context.notes.append(
-            f"The first fold's model is kept, not that of the last training, on all rows: {' '.join(short)}"
-        )
-    return result
+    except Stopped:
+        raise
+    except Exception as error:  # a candidate's code is a plugin's border; it has been judged already
+        log.warning("The last training, on all rows, failed.", exc_info=not isinstance(error, TrialError))
+        result = stand_in.result
+        short.append(str(error) or type(error).__name__)
+    else:
+        if result.epochs < _LEAST_LENGTH * median(each.result.epochs for each in parts):
+            short.append(f"{result.epochs:.1f} of {epochs:.1f} epochs fitted into its time.")
+        elif last.got_worse:
+            short.append("It says less of them than models that had not seen them.")
+        elif not _trains(context) and last.notes and not stand_in.notes:
+            short += last.notes
+    context.notes += [note for note in last.notes if note not in (*context.notes, *short)]
+    if not short:
+        return result
+    (_folder_of(context, stand_in.number) / CHECKPOINT).replace(context.folder / CHECKPOINT)
+    context.notes.append(f"A fold's model is kept, not that of the last training, on all rows: {' '.join(short)}")
+    return stand_in.result
+
+
+def _trains(context: Context) -> bool:
+    """Whether more is trained than a head; then a head that was cut short was only where training began."""
+    return POLICIES[context.job.candidate.component("policy")].trains
 
 
 def _end(context: Context) -> float | None:
@@ -158,8 +194,8 @@ def on_all_rows(context: Context, pool: np.ndarray | None = None, judged: Predic
 
 
 def _few(judged: Predictions) -> Predictions:
-    """Return some of the predictions, from the first to the last."""
-    some = np.linspace(0, len(judged) - 1, min(CHECKED_ROWS, len(judged))).astype(np.int64)
+    """Return some of the predictions, drawn at random: rows may lie in an order of their own."""
+    some = np.sort(np.random.default_rng(0).permutation(len(judged))[:CHECKED_ROWS])
     return Predictions(rows=judged.rows[some], targets=judged.targets[some], outputs=judged.outputs[some])
 
 

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 SINCE = 0.5
 """Where in its schedule the learning rate begins again, and how much of the epochs are done once more at most."""
 
+LEAST_LAP = 0.25
+"""Of those epochs, what a lap must come to: a few steps at a high rate that never falls teach nothing."""
+
 _SHARE = 0.3
 """Of a trial's time."""
 

@@ -10,13 +10,14 @@ from core.training.helpers import FakeClock, fake_lookup, run_job, trial_job
 from safetensors.torch import load_file
 
 from seedbed.core.data.feeding.images import Images
+from seedbed.core.data.splitting.splits import save_splits
 from seedbed.core.errors import Diverged, OutOfTime
 from seedbed.core.search.candidate import Fidelity
-from seedbed.core.search.events import TrialFinished
+from seedbed.core.search.events import TrialFinished, TrialStopped
 from seedbed.core.training import finetune
 from seedbed.core.training.assemble import build_model
 from seedbed.core.training.context import PLAIN, Result
-from seedbed.core.training.evaluate import predict_rows
+from seedbed.core.training.evaluate import Stopped, predict_rows
 from seedbed.core.training.folds import over_folds
 from seedbed.core.training.member import load_member
 from seedbed.core.training.predictions import load_predictions
@@ -45,61 +46,104 @@ def test_the_model_that_is_kept_was_trained_on_all_rows_and_is_no_folds(made, fo
     assert not any(same)
 
 
-KEPT = "The first fold's model is kept, not that of the last training, on all rows: "
+KEPT = "A fold's model is kept, not that of the last training, on all rows: "
+
+
+def _fit_with(made, folder, monkeypatch, change, *, policy="scratch"):
+    """Run a trial whose trainings `change(part, is_last)` changes; return its end, and whose model is kept."""
+    left = {}
+
+    def watching(context, train):
+        def watched(part):
+            is_last = not len(part.valid_rows)
+            found = train(part)
+            left["last" if is_last else part.folder.name] = load_file(part.folder / "checkpoint.safetensors")
+            return replace(found, **change(part, is_last))
+
+        return over_folds(context, watched)
+
+    monkeypatch.setattr("seedbed.core.training.finetune.over_folds", watching)
+    weights = "quarter" if policy == "probe" else None
+    finished = run_job(trial_job(made, folder, policy=policy, weights=weights, fidelity=Fidelity(epochs=2)))[-1]
+    assert isinstance(finished, TrialFinished), finished
+    assert not (folder / "folds").exists()
+    found = load_file(folder / "checkpoint.safetensors")
+    (kept,) = [
+        name for name, state in left.items() if all(torch.equal(each, found[key]) for key, each in state.items())
+    ]
+    return finished, kept
+
+
+@pytest.mark.parametrize(("epochs", "kept"), [(4.9, "0"), (5.1, "last")])
+def test_where_the_last_training_is_cut_short_the_model_of_a_fold_is_kept(made, folder, monkeypatch, epochs, kept):
+    def change(part, is_last):
+        return {"epochs": epochs if is_last else 10.0, "steps": 7 if is_last else 70}
+
+    finished, found = _fit_with(made, folder, monkeypatch, change)
+    assert found == kept
+    assert (finished.epochs, finished.steps) == ((10.0, 70) if kept == "0" else (5.1, 7)), "what others are planned by"
+    told = f"{KEPT}4.9 of 10.0 epochs fitted into its time."
+    assert finished.notes == ((told,) if kept == "0" else ())
 
 
 @pytest.mark.parametrize(
-    ("epochs", "notes", "kept", "told"),
-    [
-        (4.9, ["as ever"], "0", ("as ever", f"{KEPT}4.9 of 10.0 epochs fitted into its time.")),
-        (10.0, ["as ever", "Cut short."], "0", ("as ever", f"{KEPT}Cut short.")),
-        (5.1, ["as ever"], "last", ("as ever",)),
-    ],
-    ids=["few epochs", "trouble", "whole"],
+    ("policy", "troubled", "kept"),
+    [("probe", (), "0"), ("probe", ("0",), "1"), ("probe", tuple("0123"), "last"), ("scratch", (), "last")],
 )
-def test_where_the_last_training_is_cut_short_the_model_of_a_fold_is_kept(
-    made, folder, monkeypatch, epochs, notes, kept, told
+def test_a_head_that_was_cut_short_is_not_kept_where_a_fold_s_was_not(
+    made, folder, monkeypatch, policy, troubled, kept
 ):
-    left = {}
+    """Where more than a head is trained, that was only the beginning."""
 
-    def short(context, train):
-        def watched(part):
-            found = train(part)
-            is_last = not len(part.valid_rows)
-            part.notes.extend(notes if is_last else ["as ever"])
-            left["last" if is_last else part.folder.name] = load_file(part.folder / "checkpoint.safetensors")
-            return replace(found, epochs=epochs if is_last else 10.0)
+    def change(part, is_last):
+        if is_last or part.folder.name in troubled:
+            part.notes.append("Cut short, at 40 rows." if is_last else "Cut short, at 30 rows.")
+        return {}
 
-        return over_folds(context, watched)
-
-    monkeypatch.setattr("seedbed.core.training.finetune.over_folds", short)
-    finished = run_job(trial_job(made, folder, fidelity=Fidelity(epochs=2)))[-1]
-    found = load_file(folder / "checkpoint.safetensors")
-    same = [name for name, state in left.items() if all(torch.equal(each, found[key]) for key, each in state.items())]
-    assert same == [kept]
-    assert finished.notes == told
+    finished, found = _fit_with(made, folder, monkeypatch, change, policy=policy)
+    assert found == kept
+    assert any(note.endswith("Cut short, at 40 rows.") for note in finished.notes)
+    assert any(note.startswith(KEPT) for note in finished.notes) is (kept != "last")
 
 
-@pytest.mark.parametrize("error", [OutOfTime("Too late."), Diverged("Too steep.")])
+def test_of_the_folds_it_is_one_that_learnt_from_most_rows(made, folder, tmp_path, monkeypatch):
+    """As where one group has most of the rows: the fold that holds it out learnt from few."""
+    folds = np.where(made.splits.folds >= 0, np.arange(len(made.splits.folds)) % 11 // 3, -1).astype(np.int8)
+    save_splits(replace(made.splits, folds=folds), tmp_path / "splits.parquet")
+    other = replace(made, split_file=tmp_path / "splits.parquet")
+    assert np.bincount(folds[folds >= 0]).argmin() == 3
+    _, found = _fit_with(other, folder, monkeypatch, lambda part, is_last: {"epochs": 1.0 if is_last else 10.0})
+    assert found == "3"
+
+
+@pytest.mark.parametrize("error", [OutOfTime("Too late."), Diverged("Too steep."), ValueError("singular")])
 def test_a_last_training_that_comes_to_nothing_does_not_cost_what_was_judged(made, folder, monkeypatch, error):
     """Predictions from there on are as the folds were judged, with more than one view if need be."""
 
-    def late(context, train):
+    def change(part, is_last):
+        if is_last:
+            raise error
+        part.member = replace(part.member, test_time_views=True)
+        return {}
+
+    finished, kept = _fit_with(made, folder, monkeypatch, change)
+    assert kept == "0"
+    assert finished.notes == (f"{KEPT}{error}",)
+    assert finished.epochs > 2
+    assert load_member(folder).test_time_views
+
+
+def test_a_stop_in_the_last_training_ends_the_trial_and_leaves_no_folds(made, folder, monkeypatch):
+    def stops(context, train):
         def watched(part):
             if not len(part.valid_rows):
-                raise error
-            found = train(part)
-            part.member = replace(part.member, test_time_views=True)
-            return found
+                raise Stopped
+            return train(part)
 
         return over_folds(context, watched)
 
-    monkeypatch.setattr("seedbed.core.training.finetune.over_folds", late)
-    finished = run_job(trial_job(made, folder, fidelity=Fidelity(epochs=2)))[-1]
-    assert isinstance(finished, TrialFinished), finished
-    assert finished.notes == (f"{KEPT}{error}",)
-    assert load_member(folder).test_time_views
-    assert (folder / "checkpoint.safetensors").is_file()
+    monkeypatch.setattr("seedbed.core.training.finetune.over_folds", stops)
+    assert isinstance(run_job(trial_job(made, folder))[-1], TrialStopped)
     assert not (folder / "folds").exists()
 
 

@@ -120,6 +120,19 @@ def test_what_it_makes_worse_is_not_kept(made, tmp_path, monkeypatch):
     assert is_as_judged(made, tmp_path / "0000")
 
 
+@pytest.mark.parametrize(("share", "notes"), [(0.12, ()), (0.13, (SAID,))])
+def test_a_lap_of_a_few_steps_is_not_kept(made, tmp_path, monkeypatch, share, notes):
+    """Planned are half the epochs again, and a quarter of these must fit into its time."""
+    whole = finetune._train
+
+    def short(context, model, options, *, since=0.0):
+        return replace(whole(context, model, options, since=since), epochs=share * 10 if since else 10.0)
+
+    monkeypatch.setattr(finetune, "_train", short)
+    assert _train(made, tmp_path / "0000")[-1].notes == notes
+    assert is_as_judged(made, tmp_path / "0000") is not bool(notes)
+
+
 def test_where_it_fails_the_result_stays(made, tmp_path, monkeypatch, caplog):
     def fails(context, epochs):
         raise Diverged("no")
