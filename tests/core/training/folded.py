@@ -13,7 +13,7 @@ FOLDS = 4
 
 
 def make_folded(folder):
-    """Seventy-two rows in four folds, and twelve that may not be trained on: fold -1."""
+    """Seventy-two rows in four folds, and three that may not be trained on: fold -1, as that of the test part."""
     found = make_data(folder, rows=90)
     splits = found.splits
     pool = np.sort(np.concatenate([splits.train, splits.valid]))

@@ -316,11 +316,16 @@ def with_resolution(view, resolution):
     return replace(view, height=resolution, width=resolution)
 
 
-def is_as_judged(made, folder):
-    """Whether the kept model says of the validation rows what was said of them when it was judged."""
-    member, found = load_member(folder), load_predictions(folder / "predictions.npz")
+def outputs_of(made, folder, rows):
+    """What the kept model gives for rows (N,), in full precision and without further views."""
+    member = load_member(folder)
     model = build_model(member.candidate, made.profile, member.view, fake_lookup())
     model.load_state_dict(load_file(folder / "checkpoint.safetensors"))
     images = Images(made.data, torch.device("cpu"))
-    again = predict_rows(model, images, torch.from_numpy(found.rows), member.view, PLAIN, made.profile).numpy()
-    return np.allclose(again, found.outputs, atol=1e-5)
+    return predict_rows(model, images, torch.from_numpy(rows), member.view, PLAIN, made.profile).numpy()
+
+
+def is_as_judged(made, folder):
+    """Whether the kept model says of the validation rows what was said of them when it was judged."""
+    found = load_predictions(folder / "predictions.npz")
+    return np.allclose(outputs_of(made, folder, found.rows), found.outputs, atol=1e-5)

@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 import torch
 from core.training.folded import FOLDS, judged, make_folded
-from core.training.helpers import FakeClock, fake_lookup, run_job, trial_job
+from core.training.helpers import FakeClock, outputs_of, run_job, trial_job
 from safetensors.torch import load_file
 
-from seedbed.core.data.feeding.images import Images
 from seedbed.core.data.splitting.splits import save_splits
 from seedbed.core.errors import Diverged, OutOfTime
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.events import TrialFinished, TrialStopped
 from seedbed.core.training import finetune
-from seedbed.core.training.assemble import build_model
-from seedbed.core.training.context import PLAIN, Result
-from seedbed.core.training.evaluate import Stopped, predict_rows
+from seedbed.core.training.context import Result
+from seedbed.core.training.evaluate import Stopped
 from seedbed.core.training.folds import over_folds
 from seedbed.core.training.member import load_member
 from seedbed.core.training.predictions import load_predictions
@@ -35,11 +33,8 @@ def folder(tmp_path):
 
 def test_the_model_that_is_kept_was_trained_on_all_rows_and_is_no_folds(made, folder):
     run_job(trial_job(made, folder, fidelity=Fidelity(epochs=30)))
-    member, found = load_member(folder), load_predictions(folder / "predictions.npz")
-    model = build_model(member.candidate, made.profile, member.view, fake_lookup())
-    model.load_state_dict(load_file(folder / "checkpoint.safetensors"))
-    images = Images(made.data, torch.device("cpu"))
-    again = predict_rows(model, images, torch.from_numpy(found.rows), member.view, PLAIN, made.profile).numpy()
+    found = load_predictions(folder / "predictions.npz")
+    again = outputs_of(made, folder, found.rows)
     assert (again.argmax(1) == found.targets).mean() > 0.9
     _, folds = judged(made)
     same = [np.allclose(again[folds == number], found.outputs[folds == number], atol=1e-4) for number in range(FOLDS)]
@@ -161,13 +156,8 @@ def test_what_says_less_of_the_rows_than_models_that_had_not_seen_them_is_not_ke
     finished = run_job(trial_job(made, folder, fidelity=Fidelity(epochs=20)))[-1]
     assert finished.notes == (f"{KEPT}It says less of them than models that had not seen them.",)
     assert finished.score > 0.8
-    member = load_member(folder)
-    model = build_model(member.candidate, made.profile, member.view, fake_lookup())
-    model.load_state_dict(load_file(folder / "checkpoint.safetensors"))
     rows, _ = judged(made)
-    images = Images(made.data, torch.device("cpu"))
-    found = predict_rows(model, images, torch.from_numpy(rows), member.view, PLAIN, made.profile).numpy()
-    assert (found.argmax(1) == made.splits.targets[rows]).mean() > 0.8
+    assert (outputs_of(made, folder, rows).argmax(1) == made.splits.targets[rows]).mean() > 0.8
 
 
 def test_the_last_training_lasts_as_long_as_those_of_the_folds(made, folder, monkeypatch):
