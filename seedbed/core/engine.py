@@ -97,7 +97,7 @@ class _Steps:
         )
 
     def _enter(self, stage: str, detail: str = "") -> None:
-        if self.request.cancelled() and not self.history.scored:
+        if self.request.cancelled() and not self.history.tally.scored:
             raise Interrupted("Stopped before the first model was trained; there is nothing to keep.")
         self.chronicle.record(StageEntered(stage=stage, detail=detail))
 

@@ -46,8 +46,7 @@ class Budget:
 def scoring_seconds(history: History) -> float:
     """Estimate what it takes to score the two slowest models so far on the test part: they may be kept together."""
     rows = history.profile.test if history.profile else 0
-    costs = sorted(trial.result.row_seconds for trial in history if trial.result and trial.role == "candidate")
-    return SCORING_TO_SPARE * rows * sum(costs[-2:])
+    return SCORING_TO_SPARE * rows * sum(history.tally.slowest)
 
 
 def count_trials(history: History) -> int:
@@ -55,13 +54,7 @@ def count_trials(history: History) -> int:
 
     A stopped trial whose candidate began again later, to go further, is one try together with it.
     """
-    last = {trial.candidate.fingerprint: trial.number for trial in history}
-    return sum(
-        trial.role == "candidate"
-        and not trial.resumable
-        and not (trial.status == "stopped" and last[trial.candidate.fingerprint] > trial.number)
-        for trial in history
-    )
+    return history.tally.candidates
 
 
 def reserve_for(seconds: float | None, test_seconds: float = 0.0) -> float:

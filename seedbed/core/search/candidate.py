@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,6 +14,9 @@ from seedbed.core.errors import UsageError
 from seedbed.core.space import Value
 
 Role = Literal["candidate", "baseline"]
+
+Decision = tuple[str, str | int | float | bool]
+"""What was decided by a clock or by what else may differ the next time, and its outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +46,47 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A rung: at the first look from `progress` in (0, 1) on, a trial goes on only if it has reached `score` by then.
+
+    The bar is known before the trial starts, so the trial itself judges by it, wherever it runs and however
+    long a message takes: a plan in work units ends at the same step each time.
+    """
+
+    progress: float
+    score: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.progress < 1.0 or not math.isfinite(self.score):
+            raise UsageError(f"{self}: a cut lies within the training, and its score is a finite number.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fidelity:
     """How much a trial may spend: at most `epochs` passes and at most `seconds`; None means no limit.
 
     Training always anneals to its end: the learning-rate schedule is stretched over whichever limit
-    comes first.
+    comes first. `subset` is the share of the training rows it learns from (the same rows for all trials, a
+    smaller subset within the larger one), `resolution` the share of the candidate's own, for images; `cuts`
+    end it early where it lags, in order of their progress.
     """
 
     epochs: float | None = None
     seconds: float | None = None
+    subset: float = 1.0
+    resolution: float = 1.0
+    cuts: tuple[Cut, ...] = ()
 
     def __post_init__(self) -> None:
         if self.epochs is None and self.seconds is None:
             raise UsageError("A trial needs a limit; give epochs, seconds or both.")
+        if not (0.0 < self.subset <= 1.0 and 0.0 < self.resolution <= 1.0):
+            raise UsageError(f"subset={self.subset}, resolution={self.resolution}: both are shares, in (0, 1].")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all rows are learnt from, at the candidate's own resolution."""
+        return self.subset == self.resolution == 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +108,7 @@ class TrialJob:
     trial's time early where its start was delayed, by a worker that still had to import torch for instance.
     The trial keeps the time free that scoring `rows_after` more rows will take when it is done. What is no more
     than a yardstick (`is_yardstick`, a baseline) learns nothing from the validation rows after it was judged.
+    With a `script`, the decisions of an earlier run of the same trial, it is done again as it was then.
     """
 
     trial: int
@@ -93,6 +126,7 @@ class TrialJob:
     not_after: float | None = None
     rows_after: int = 0
     is_yardstick: bool = False
+    script: tuple[Decision, ...] | None = None
 
 
 SCORING_TO_SPARE = 1.3

@@ -9,7 +9,7 @@ import msgspec
 
 from seedbed.core.data.profile import Finding, Profile
 from seedbed.core.errors import DataError
-from seedbed.core.search.candidate import EVALUATION, Candidate, Fidelity, Role
+from seedbed.core.search.candidate import EVALUATION, Candidate, Decision, Fidelity, Role
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +75,11 @@ class TrialStarted(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialPlanned(Event):
-    """How the trial will run here, as measured; `steps` is None where the clock alone bounds the work."""
+    """How the trial will run here, as measured; `steps` is None where the clock alone bounds the work.
+
+    A batch is taken in `accumulated` parts where it does not fit into memory at once. `memory_bytes` is what a
+    training step takes beside the weights, 0 where it was not measured.
+    """
 
     trial: int
     device: str
@@ -83,6 +87,8 @@ class TrialPlanned(Event):
     memory_format: str
     batch_size: int
     steps: int | None
+    accumulated: int = 1
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +96,8 @@ class EpochFinished(Event):
     """A look at the validation part; its predictions and checkpoint are on disk if `is_best`.
 
     `epoch` counts passes over the training part and need not be whole, `progress` in [0, 1] is the
-    share of the planned work, `score` the task's metric, `seconds` the trial's age.
+    share of the planned work, `score` the task's metric, `seconds` the trial's age. `decisions` are those made
+    since the last event: with all of a trial's it can be done again in work units alone.
     """
 
     trial: int
@@ -102,14 +109,16 @@ class EpochFinished(Event):
     seconds: float
     is_best: bool
     lr: float = 0.0
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialFinished(Event):
     """The trial came to its planned end; `score` is that of the kept checkpoint.
 
-    `pace` lists (step, progress per step) as it was re-planned while the clock ran: with it the same
-    training can be repeated in work units alone. `row_seconds` is what predicting one row took.
+    `row_seconds` is what predicting one row took among many. Of a row on its own: `latency_p50` and `latency_p95`,
+    in seconds on this machine, and `memory_bytes`, what its prediction takes beside the weights. `size_bytes` is the
+    checkpoint's. 0 where it was not measured. `decisions` are those made since the last look.
     """
 
     trial: int
@@ -117,15 +126,20 @@ class TrialFinished(Event):
     seconds: float
     epochs: float
     steps: int
-    pace: tuple[tuple[int, float], ...] = ()
     row_seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    latency_p50: float = 0.0
+    latency_p95: float = 0.0
+    memory_bytes: int = 0
+    size_bytes: int = 0
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialStopped(Event):
     """The trial was ended early; what it had reached is kept.
 
+    `is_cut` where it lagged behind a bar of its own fidelity.
     `resumable` where the run itself was cut short: the candidate then comes again when the run goes on.
     """
 
@@ -133,6 +147,17 @@ class TrialStopped(Event):
     reason: str
     seconds: float = 0.0
     resumable: bool = False
+    is_cut: bool = False
+    decisions: tuple[Decision, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialRefused(Event):
+    """The candidate cannot be trained here, and that is no fault of its code: it is too large, for instance."""
+
+    trial: int
+    reason: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,6 +225,7 @@ EVENTS: dict[str, type[Event]] = {
         EpochFinished,
         TrialFinished,
         TrialStopped,
+        TrialRefused,
         TrialFailed,
         BundleSaved,
         BundleEvaluated,
@@ -208,7 +234,7 @@ EVENTS: dict[str, type[Event]] = {
     )
 }
 
-TERMINAL = (TrialFinished, TrialStopped, TrialFailed, BundleEvaluated, EvaluationFailed)
+TERMINAL = (TrialFinished, TrialStopped, TrialRefused, TrialFailed, BundleEvaluated, EvaluationFailed)
 """Every job ends in exactly one of these."""
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from seedbed.core.data.profile import Finding, Profile
-from seedbed.core.search.candidate import Candidate, Fidelity, Role
+from seedbed.core.search.candidate import Candidate, Decision, Fidelity, Role
 from seedbed.core.search.events import (
     BundleEvaluated,
     BundleSaved,
@@ -20,12 +21,16 @@ from seedbed.core.search.events import (
     TrialFailed,
     TrialFinished,
     TrialPlanned,
+    TrialRefused,
     TrialStarted,
     TrialStopped,
 )
 from seedbed.core.space import Values
 
-Status = Literal["running", "finished", "stopped", "failed"]
+Status = Literal["running", "finished", "stopped", "refused", "failed"]
+
+TrialEvent = TrialPlanned | EpochFinished | TrialFinished | TrialStopped | TrialRefused | TrialFailed
+"""What is told of a trial that has started."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +50,8 @@ class Trial:
     reason: str = ""
     traceback: str = ""
     resumable: bool = False
+    is_cut: bool = False
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def is_finished(self) -> bool:
@@ -83,7 +90,11 @@ class Remaining:
 
 
 class History:
-    """All trials of a run and what else its events told; changed only by `apply`."""
+    """All trials of a run and what else its events told; changed only by `apply`.
+
+    What strategies and budgets ask at every trial is kept up with every event: the cost of a question must
+    not grow with the number of trials.
+    """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self.trials: dict[int, Trial] = {}
@@ -96,6 +107,7 @@ class History:
         self.evaluation: BundleEvaluated | None = None
         self.seconds = 0.0
         self.remaining = Remaining()
+        self.tally = Tally()
         for event in events:
             self.apply(event)
 
@@ -121,17 +133,20 @@ class History:
                 if event.part == "test":
                     self.evaluation = event
             case TrialStarted():
-                self.trials[event.trial] = Trial(
+                trial = Trial(
                     number=event.trial,
                     candidate=event.candidate,
                     fidelity=event.fidelity,
                     role=event.role,
                     started=event.at,
                 )
-            case TrialPlanned() | EpochFinished() | TrialFinished() | TrialStopped() | TrialFailed():
-                trial = self.trials.get(event.trial)
-                if trial is not None and not trial.is_finished:
-                    self.trials[event.trial] = _follow(trial, event)
+                self.trials[event.trial] = trial
+                self.tally.began(trial)
+            case TrialPlanned() | EpochFinished() | TrialFinished() | TrialStopped() | TrialRefused() | TrialFailed():
+                before = self.trials.get(event.trial)
+                if before is not None and not before.is_finished:
+                    trial = self.trials[event.trial] = _follow(before, event)
+                    self.tally.went_on(trial)
 
     def __iter__(self) -> Iterator[Trial]:
         return iter(self.trials.values())
@@ -140,29 +155,115 @@ class History:
         return len(self.trials)
 
     @property
+    def next_number(self) -> int:
+        """The number of the trial that comes next."""
+        return self.tally.highest + 1
+
+    @property
     def running(self) -> list[Trial]:
         """Trials that have not ended."""
-        return [trial for trial in self if not trial.is_finished]
+        return [self.trials[number] for number in self.tally.running]
 
     @property
     def scored(self) -> list[Trial]:
         """Trials with a usable result, ended or not."""
-        return [trial for trial in self if trial.has_result]
+        return [self.trials[number] for number in sorted(self.tally.scored)]
+
+    def alike(self, values: Values) -> list[Trial]:
+        """Return the finished trials of the same net and policy, in the order in which they finished."""
+        return [self.trials[number] for number in self.tally.finished.get(kin_of(values), ())]
 
     def tried(self, values: Values) -> bool:
         """Whether this point is running or has had its chance; one that the run's own end cut short has not."""
-        return any(trial.candidate.values == values and not trial.resumable for trial in self)
+        return self.tally.points[_point(values)] > 0
 
 
-def _follow(trial: Trial, event: TrialPlanned | EpochFinished | TrialFinished | TrialStopped | TrialFailed) -> Trial:
+def kin_of(values: Values) -> tuple[object, object]:
+    """Return what candidates have in common that cost and gain about the same: net and policy."""
+    return values.get("architecture"), values.get("policy")
+
+
+def _point(values: Values) -> frozenset[tuple[str, object]]:
+    return frozenset(values.items())
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts and lists over all trials, each kept up in a time that does not depend on how many there are.
+
+    `running` are the numbers of trials that have not ended, in order; `scored` those with a result; `finished`
+    those that came to their end, by kin; `candidates` counts as `budget.count_trials` says; `slowest` is what
+    predicting a row takes the two slowest candidates, in seconds, ascending; `points` counts the trials of a
+    point that are running or have had their chance, and `latest` is the last one of each.
+    """
+
+    highest: int = -1
+    running: dict[int, None] = field(default_factory=dict)
+    scored: set[int] = field(default_factory=set)
+    finished: dict[tuple[object, object], list[int]] = field(default_factory=dict)
+    candidates: int = 0
+    slowest: tuple[float, ...] = ()
+    points: Counter[frozenset[tuple[str, object]]] = field(default_factory=Counter)
+    latest: dict[frozenset[tuple[str, object]], Trial] = field(default_factory=dict)
+
+    def began(self, trial: Trial) -> None:
+        """Count a trial that has started."""
+        self.highest = max(self.highest, trial.number)
+        self.running[trial.number] = None
+        point = _point(trial.candidate.values)
+        self.points[point] += 1
+        if trial.role != "candidate":
+            return
+        self.candidates += 1
+        before = self.latest.get(point)
+        if before is not None and before.status == "stopped" and not before.resumable:
+            self.candidates -= 1  # begun again, to go further: one try together
+        self.latest[point] = trial
+
+    def went_on(self, trial: Trial) -> None:
+        """Take in what has become of a trial."""
+        if trial.has_result:
+            self.scored.add(trial.number)
+        if not trial.is_finished:
+            return
+        self.running.pop(trial.number, None)
+        point = _point(trial.candidate.values)
+        if trial.resumable:
+            self.points[point] -= 1
+        if trial.result is not None:
+            self.finished.setdefault(kin_of(trial.candidate.values), []).append(trial.number)
+        if trial.role != "candidate":
+            return
+        if trial.result is not None:
+            self.slowest = tuple(sorted((*self.slowest, trial.result.row_seconds))[-2:])
+        latest = self.latest[point]
+        is_superseded = trial.status == "stopped" and latest.number > trial.number
+        if trial.resumable or is_superseded:
+            self.candidates -= 1
+        if latest.number == trial.number:
+            self.latest[point] = trial
+
+
+def _follow(trial: Trial, event: TrialEvent) -> Trial:
     match event:
         case TrialPlanned():
             return replace(trial, plan=event)
         case EpochFinished():
-            return replace(trial, curve=(*trial.curve, event))
+            return replace(trial, curve=(*trial.curve, event), decisions=(*trial.decisions, *event.decisions))
         case TrialFinished():
-            return replace(trial, status="finished", result=event, ended=event.at)
+            decisions = (*trial.decisions, *event.decisions)
+            return replace(trial, status="finished", result=event, ended=event.at, decisions=decisions)
         case TrialStopped():
-            return replace(trial, status="stopped", reason=event.reason, ended=event.at, resumable=event.resumable)
+            return replace(
+                trial,
+                status="stopped",
+                reason=event.reason,
+                ended=event.at,
+                resumable=event.resumable,
+                is_cut=event.is_cut,
+                decisions=(*trial.decisions, *event.decisions),
+            )
+        case TrialRefused():
+            return replace(trial, status="refused", reason=event.reason, ended=event.at)
         case TrialFailed():
             return replace(trial, status="failed", reason=event.error, traceback=event.traceback, ended=event.at)

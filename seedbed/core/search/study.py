@@ -100,7 +100,7 @@ class Study:
         """Search until the budget is spent, nothing is left to try, or the run is cancelled; say which."""
         while not self.cancelled():
             is_done = self._fill()
-            if is_done and not self.history.running:
+            if is_done and not self.history.tally.running:
                 return self._why_nothing()
             for event in self.backend.poll(_POLL_SECONDS):
                 self._take(event)
@@ -129,7 +129,7 @@ class Study:
             proposal = self._next()
             if proposal is None:
                 return True
-            number = max(self.history.trials, default=-1) + 1
+            number = self.history.next_number
             self.record(
                 TrialStarted(
                     trial=number,

@@ -21,8 +21,10 @@ from seedbed.core.protocols import Augmenter, Lookup, Metric
 from seedbed.core.search.candidate import SCORING_TO_SPARE, TrialJob
 from seedbed.core.search.events import EpochFinished, Event
 from seedbed.core.specs import MetricSpec
+from seedbed.core.task import written
 from seedbed.core.training.assemble import Net
-from seedbed.core.training.evaluate import Stop, predict_rows
+from seedbed.core.training.decisions import Decisions
+from seedbed.core.training.evaluate import CutShort, Stop, predict_rows
 from seedbed.core.training.member import CHECKPOINT, PREDICTIONS, Member
 from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.outputs import loss_targets, mean_loss
@@ -49,7 +51,6 @@ class Result:
     score: float
     epochs: float
     steps: int
-    pace: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,6 +78,8 @@ class Context:
     """When the trial must be over, on its own clock; None without a time limit."""
     clock: Callable[[], float] = time.monotonic
     looks: int = LOOKS
+    tells: bool = True
+    """Whether events are sent: the curve of one fold tells of all."""
     keeps_last: bool = False
     """Whether the last checkpoint is kept in place of the best: on a fold's few rows the best is luck."""
     look_seconds: float | None = None
@@ -90,6 +93,10 @@ class Context:
     exact: np.ndarray | None = None
     """What the kept checkpoint predicts of the validation part as `finish` would compute it, where that is known."""
     notes: list[str] = field(default_factory=list)
+    decisions: Decisions = field(default_factory=Decisions)
+    seen: list[float] = field(default_factory=list)
+    """The scores of all looks so far, those of all folds together."""
+    _passed: float = 0.0
 
     @property
     def folder(self) -> Path:
@@ -153,20 +160,36 @@ class Context:
                 self.exact = predictions if numerics == PLAIN else None
         # The least so far: the first look also pays for memory and kernel selection.
         self.look_seconds = min(self.clock() - began, self.look_seconds or math.inf)
-        self.emit(
-            EpochFinished(
-                trial=self.job.trial,
-                epoch=epoch,
-                progress=progress,
-                train_loss=train_loss,
-                valid_loss=loss,
-                score=score,
-                seconds=self.seconds,
-                is_best=is_best and not self.keeps_last,  # a fold's checkpoint is no trial's
-                lr=lr,
+        if self.tells:
+            self.emit(
+                EpochFinished(
+                    trial=self.job.trial,
+                    epoch=epoch,
+                    progress=progress,
+                    train_loss=train_loss,
+                    valid_loss=loss,
+                    score=score,
+                    seconds=self.seconds,
+                    is_best=is_best and not self.keeps_last,  # a fold's checkpoint is no trial's
+                    lr=lr,
+                    decisions=self.decisions.taken(),
+                )
             )
-        )
+        self.seen.append(score)
+        self._judge_by_cuts(progress)
+        self.decisions.end_where_ended(len(self.seen))
         return score
+
+    def _judge_by_cuts(self, progress: float) -> None:
+        """End the trial where it has not reached by now what its fidelity asks for."""
+        worths = [self.job.profile.task.worth(each) for each in self.seen]
+        for cut in self.job.fidelity.cuts:
+            if self._passed < cut.progress <= progress and max(worths) < self.job.profile.task.worth(cut.score):
+                raise CutShort(
+                    f"{written(max(self.seen, key=self.job.profile.task.worth))} at {progress:.0%} of the training, "
+                    f"where {written(cut.score)} was asked for"
+                )
+        self._passed = progress
 
     def finish(self, model: Net, augmenters: Sequence[Augmenter]) -> float:
         """Judge the kept checkpoint as `predict` will use it, decide on test-time views, return the score.
@@ -186,7 +209,7 @@ class Context:
         score, loss = self._judge(kept)
         took = self.clock() - began if self.exact is None else self.look_seconds or 0.0
         self.row_seconds = took / len(self.valid_rows)
-        if _has_views(augmenters) and self._has_time_for_views():
+        if _has_views(augmenters) and self.decisions.decide("views", self._has_time_for_views):
             began = self.clock()
             averaged = self._predict(model, PLAIN, augmenters)
             averaged_score, averaged_loss = self._judge(averaged)
@@ -200,6 +223,11 @@ class Context:
 
     def affordable_looks(self) -> int:
         """Return how many looks the time allows over the whole of a training, as far as the last one tells."""
+        if self.deadline is None or self.look_seconds is None:
+            return self.looks
+        return self.decisions.decide("looks", self._looks_in_time)
+
+    def _looks_in_time(self) -> int:
         if self.deadline is None or self.look_seconds is None:
             return self.looks
         most = LOOK_SHARE * (self.deadline - self.started) / max(self.look_seconds, 1e-9)
@@ -223,6 +251,10 @@ class Context:
         estimate = (self.look_seconds or 0.0) * slower * (1.0 + views + after) + 0.2
         return estimate if self.deadline is None else min(estimate, ENDING_SHARE * (self.deadline - self.started))
 
+    def measured(self, measure: Callable[[], Numerics]) -> Numerics:
+        """Return the precision and memory format that were measured to be the fastest."""
+        return Numerics.parse(self.decisions.decide("numerics", lambda: str(measure())))
+
     def _is_worse(self, model: Net, augmenters: Sequence[Augmenter], judged: Predictions) -> bool:
         views = augmenters if self.member.test_time_views else ()
         outputs = self._predict(model, PLAIN, views, torch.from_numpy(judged.rows))
@@ -244,9 +276,12 @@ class Context:
             should_stop=self.should_stop,
         ).numpy()
 
-    def has_time_for(self, seconds: float) -> bool:
-        """Whether so much is left of the trial's time."""
-        return self.deadline is None or self.clock() + seconds < self.deadline
+    def has_time_for(self, what: str, seconds: Callable[[], float]) -> bool:
+        """Whether so much is left of the trial's time; `what` it is for."""
+        if self.deadline is None:
+            return True
+        end = self.deadline
+        return self.decisions.decide(what, lambda: self.clock() + seconds() < end)
 
     def _has_time_for_views(self) -> bool:
         return self.deadline is None or self.clock() + 3 * len(self.valid_rows) * self.row_seconds < self.deadline + 1

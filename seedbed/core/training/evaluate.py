@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from seedbed.core.data.profile import Profile
 from seedbed.core.data.view import View
 from seedbed.core.errors import Diverged
 from seedbed.core.protocols import Augmenter
+from seedbed.core.training.decisions import Decisions
 from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.outputs import readout
 from seedbed.core.training.sparse import compact, stacked
@@ -34,6 +35,10 @@ class Stopped(Exception):
     """The work was asked to end."""
 
 
+class CutShort(Exception):
+    """The trial lags behind what its fidelity asks for; the text says by how much."""
+
+
 def never() -> bool:
     """Never stop."""
     return False
@@ -51,6 +56,8 @@ class Patience:
     began: float = 0.0
     until: float = math.inf
     ran_out: bool = False
+    decisions: Decisions = field(default_factory=Decisions)
+    _asked: int = 0
 
     def check(self) -> None:
         """Raise `Stopped` if the work was asked to end."""
@@ -67,7 +74,9 @@ class Patience:
 
     def _is_past(self, share: float) -> bool:
         self.check()
-        is_past = self.clock() >= self.began + share * (self.until - self.began)
+        self._asked += 1
+        until = self.began + share * (self.until - self.began)
+        is_past = self.decisions.has_happened(f"over@{self._asked}", lambda: self.clock() >= until)
         self.ran_out = self.ran_out or is_past
         return is_past
 

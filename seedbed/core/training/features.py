@@ -58,13 +58,14 @@ class FeatureStore:
     folder: Path
     exact: Path | None = None
 
-    def apart(self) -> FeatureStore:
+    def apart(self, batches: str) -> FeatureStore:
         """Return a store beside this one, for features that depend on what else was in their batch.
 
-        Those of this one serve there too, but not the other way round.
+        `batches` names how rows are put together: what was computed in other company is not theirs. Those of
+        this store serve there too, but not the other way round.
         """
         return FeatureStore(
-            folder=self.folder.with_name(f"{self.folder.name}-batched"), exact=self.exact or self.folder
+            folder=self.folder.with_name(f"{self.folder.name}-{batches}"), exact=self.exact or self.folder
         )
 
     def known(self, rows: np.ndarray) -> np.ndarray:

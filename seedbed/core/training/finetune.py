@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from seedbed.core.data.view import View
 from seedbed.core.search.events import TrialPlanned
 from seedbed.core.search.policies import POLICIES, TuneOptions
 from seedbed.core.space import options_from
@@ -65,7 +66,8 @@ def probe(context: Context) -> Result:
     began = context.clock()
     score = _probe(context)
     # Notes tell that time or memory was short before.
-    if may_learn_more(context) and not context.notes and context.has_time_for(2.0 * (context.clock() - began)):
+    took = context.clock() - began
+    if may_learn_more(context) and not context.notes and context.has_time_for("learn more", lambda: 2.0 * took):
         _learn_more(context)
     return Result(score=score, epochs=1.0, steps=0)
 
@@ -142,7 +144,7 @@ def _train_all(context: Context, model: Net, options: TuneOptions) -> Result:
         result = _train(context, model, options)
     with unharmed(context):
         lap = lap_of(context, result.epochs)
-        if lap.has_time_for(1.0 + lap.finish_seconds((), PLAIN)):
+        if lap.has_time_for("lap", lambda: 1.0 + lap.finish_seconds((), PLAIN)):
             model.load_state_dict(load_file(context.folder / CHECKPOINT, device=str(context.device)))
             for each in learning:  # training may have ended before all layers were set free
                 each.requires_grad_(True)
@@ -181,6 +183,7 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
         numerics=numerics,
         generator=context.generator,
         looks=context.affordable_looks(),
+        cuts=[each.progress for each in context.job.fidelity.cuts] if context.looks > 1 else (),
         before_step=Unfreezing(model, options.unfreeze_share) if options.unfreeze_share else _keep_all,
         clock=context.clock,
     )
@@ -216,7 +219,7 @@ def _follow(context: Context, parts: Assembled, lesson: Lesson, pace: Pace) -> R
                 context.look(parts.model, lesson.numerics, epoch=epoch, progress=1.0, state=_averaged(parts))
             break
     score = context.finish(parts.model, views)
-    return Result(score=score, epochs=epoch, steps=pace.steps, pace=tuple(pace.taken))
+    return Result(score=score, epochs=epoch, steps=pace.steps)
 
 
 def _keep_all(progress: float) -> None:
@@ -239,7 +242,10 @@ def _phases(context: Context, options: TuneOptions) -> tuple[Phase, ...]:
 def _measure_training(context: Context, model: Net, batch_size: int, phases: tuple[Phase, ...]) -> Numerics:
     if context.deadline is None:
         return default(context.device)
-    view = phases[-1].view
+    return context.measured(lambda: _calibrated(context, model, batch_size, phases[-1].view))
+
+
+def _calibrated(context: Context, model: Net, batch_size: int, view: View) -> Numerics:
     rows = context.train_rows[torch.arange(batch_size) % len(context.train_rows)]
     values = context.job.candidate.values
     key = ("train", str({k: v for k, v in values.items() if k.startswith("architecture")}), view, batch_size)
@@ -260,15 +266,16 @@ def _plan(context: Context, lesson: Lesson) -> Pace:
     steps_an_epoch = max(len(lesson.rows) / lesson.batch_size, 1.0)
     # Without a bound on the work the clock alone ends the training; the pace then only needs a start.
     max_steps = 10**9 if epochs is None else max(round(epochs * steps_an_epoch), 1)
-    pace = Pace(max_steps=max_steps, deadline=context.deadline)
-    context.emit(
-        TrialPlanned(
-            trial=context.job.trial,
-            device=str(context.device),
-            precision=lesson.numerics.name,
-            memory_format=lesson.numerics.memory_format,
-            batch_size=lesson.batch_size,
-            steps=None if epochs is None else max_steps,
+    pace = Pace(max_steps=max_steps, deadline=context.deadline, decisions=context.decisions)
+    if context.tells:
+        context.emit(
+            TrialPlanned(
+                trial=context.job.trial,
+                device=str(context.device),
+                precision=lesson.numerics.name,
+                memory_format=lesson.numerics.memory_format,
+                batch_size=lesson.batch_size,
+                steps=None if epochs is None else max_steps,
+            )
         )
-    )
     return pace

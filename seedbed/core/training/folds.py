@@ -21,12 +21,12 @@ import numpy as np
 
 from seedbed.core.data.splitting.split import Splits
 from seedbed.core.errors import TrialError
-from seedbed.core.search.events import Event
 from seedbed.core.search.policies import POLICIES
 from seedbed.core.training.context import ENDING_SHARE, LOOKS, Context, Result
 from seedbed.core.training.evaluate import Stopped
 from seedbed.core.training.member import CHECKPOINT, PREDICTIONS
 from seedbed.core.training.predictions import Predictions, load_predictions
+from seedbed.core.training.subset import nested
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,8 @@ def over_folds(context: Context, train: Callable[[Context], Result]) -> Result:
     try:
         for number in range(len(numbers)):
             left = len(numbers) - number
-            parts.append(_run_fold(context, train, number, pool[folds != number], pool[folds == number], left=left))
+            rows = nested(pool[folds != number], context.splits, context.job.fidelity.subset)
+            parts.append(_run_fold(context, train, number, rows, pool[folds == number], left=left))
             context.row_seconds = sum(each.row_seconds * len(each.predictions) for each in parts) / sum(
                 len(each.predictions) for each in parts
             )
@@ -62,7 +63,8 @@ def over_folds(context: Context, train: Callable[[Context], Result]) -> Result:
         has_views = sum(each.has_views for each in parts) > len(parts) / 2
         context.member = replace(context.member, test_time_views=has_views)
         context.member.save(context.folder)
-        result = _train_last(context, train, pool, predictions, parts)
+        whole = nested(pool, context.splits, context.job.fidelity.subset)
+        result = _train_last(context, train, whole, predictions, parts)
     finally:
         shutil.rmtree(context.folder / "folds", ignore_errors=True)
     context.best_score = float(context.metric(predictions.targets, predictions.outputs))
@@ -95,7 +97,7 @@ def _run_fold(
         context,
         job=replace(context.job, folder=str(folder), rows_after=0),
         splits=_with_parts(context.splits, rows, held),
-        emit=context.emit if is_first else _silent,  # one curve tells of all
+        tells=is_first,
         looks=LOOKS if is_first else 1,
         keeps_last=True,
         started=now,
@@ -184,7 +186,7 @@ def on_all_rows(context: Context, pool: np.ndarray | None = None, judged: Predic
     return replace(
         context,
         splits=_with_parts(context.splits, pool, pool[:0]),
-        emit=_silent,
+        tells=False,
         looks=1,
         keeps_last=True,
         started=context.clock(),
@@ -211,7 +213,3 @@ def _joined(members: list[Predictions]) -> Predictions:
         targets=np.concatenate([each.targets for each in members])[order],
         outputs=np.concatenate([each.outputs for each in members])[order],
     )
-
-
-def _silent(event: Event) -> None:
-    """Say nothing."""

@@ -8,6 +8,7 @@ what it makes worse is thrown away.
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +39,9 @@ _LEAST_GAIN = 0.1
 def may_learn_more(context: Context) -> bool:
     """Whether the rows it was judged by may be learnt from."""
     is_part = context.keeps_last  # of folds, after which all rows are learnt from anyway
-    if is_part or context.job.is_yardstick or context.job.profile.has_own_valid or not len(context.valid_rows):
+    if is_part or context.job.is_yardstick or not context.job.fidelity.is_full:
+        return False
+    if context.job.profile.has_own_valid or not len(context.valid_rows):
         return False
     return len(on_all_rows(context).train_rows) > len(context.train_rows)
 
@@ -55,7 +58,7 @@ def has_lap(context: Context) -> bool:
 def time_for_lap(context: Context) -> Iterator[None]:
     """Keep a share of the trial's time free; what comes after the trial is then the lap's to think of."""
     job, deadline = context.job, context.deadline
-    if deadline is not None:
+    if deadline is not None and math.isfinite(deadline):
         context.deadline = deadline - _SHARE * (deadline - context.clock())
     context.job = replace(job, rows_after=0)
     try:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +57,16 @@ class Numerics:
                 quicken(module)
             else:
                 restore(module)
+
+    def __str__(self) -> str:
+        quick = ("quick",) if self.quickens_depthwise else ()
+        return " ".join((self.precision, self.memory_format, *quick))
+
+    @classmethod
+    def parse(cls, text: str) -> Numerics:
+        """Read what `str` wrote."""
+        precision, memory_format, *quick = text.split()
+        return cls(cast(Precision, precision), cast(MemoryFormat, memory_format), bool(quick))
 
     @property
     def name(self) -> str:

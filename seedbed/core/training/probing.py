@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -74,7 +75,9 @@ def _patience(context: Context, share: float) -> Patience:
         return Patience(should_stop=context.should_stop)
     whole, now = context.deadline - context.started, context.clock()
     until = max(context.started + share * whole, now + _LEAST_SHARE * whole, now + _LEAST_SECONDS)
-    return Patience(should_stop=context.should_stop, clock=context.clock, began=now, until=until)
+    return Patience(
+        should_stop=context.should_stop, clock=context.clock, began=now, until=until, decisions=context.decisions
+    )
 
 
 def _learns(model: Net) -> bool:
@@ -93,35 +96,39 @@ def _batches(context: Context) -> Iterator[Inputs]:
 def _affordable_rows(context: Context, model: Net, numerics: Numerics, *, share: float) -> Tensor:
     """Return the training rows whose features fit into memory and into `share` of the time, all where they do.
 
-    What the store knows costs no time and is used in any case, as are the rows that the pace is measured
-    on; the rest is drawn at random. A subset is noted in the trial's result.
+    Else they are drawn at random. A subset is noted in the trial's result.
     """
     rows = context.train_rows
     most = max(_most_rows(context, model, numerics), 1)
     if len(rows) > most:
-        rows = _drawn(rows, most, context)
+        rows = _drawn(rows, context)[:most]
         _note(context, len(rows), "as many as fit into memory")
     if context.deadline is None:
         return rows
-    known = torch.from_numpy(_known(context, model, rows, numerics))
-    unknown = rows[~known]
-    if not len(unknown):
+    drawn = _drawn(rows, context)
+    count = context.decisions.decide("rows", lambda: _count_in_time(context, model, drawn, numerics, share))
+    if count >= len(rows):
         return rows
-    picked = torch.zeros(len(unknown), dtype=torch.bool)
-    picked[torch.linspace(0, len(unknown) - 1, min(BATCH, len(unknown))).long()] = True
+    _note(context, count, "all the time allowed")
+    return drawn[:count].sort().values
+
+
+def _count_in_time(context: Context, model: Net, drawn: Tensor, numerics: Numerics, share: float) -> int:
+    """Return how many rows, of those drawn the first ones, there is time for; what the store knows costs none."""
+    unknown = ~torch.from_numpy(_known(context, model, drawn, numerics))
+    if not unknown.any():
+        return len(drawn)
+    some = drawn[unknown][:BATCH]
     began = context.clock()
-    _features_of(context, model, unknown[picked], numerics)
-    row_seconds = max(context.clock() - began, 1e-9) / int(picked.sum())
+    _features_of(context, model, some, numerics)
+    row_seconds = max(context.clock() - began, 1e-9) / len(some)
     # They are judged in full precision, which may be that much slower.
     judging = (1 if numerics == PLAIN else 3) * len(context.valid_rows)
-    affordable = int(share * (context.deadline - context.clock()) / row_seconds) - judging
-    sure, rest = torch.cat([rows[known], unknown[picked]]), unknown[~picked]
-    count = max(affordable, min(len(rows), 10 * context.job.profile.task.outputs) - len(sure), 0)
-    if count >= len(rest):
-        return rows
-    chosen = torch.cat([sure, _drawn(rest, count, context)])
-    _note(context, len(chosen), "all the time allowed")
-    return chosen
+    if context.deadline is None:
+        return len(drawn)
+    affordable = int(share * (context.deadline - context.clock()) / row_seconds) - judging + len(some)
+    reached = int(torch.searchsorted(unknown.cumsum(0), max(affordable, len(some)), right=True))
+    return min(max(reached, 10 * context.job.profile.task.outputs), len(drawn))
 
 
 def _most_rows(context: Context, model: Net, numerics: Numerics) -> int:
@@ -135,8 +142,14 @@ def _most_rows(context: Context, model: Net, numerics: Numerics) -> int:
     return min(int(_SURE * MOST_VALUES / max(values, 1.0)), MOST_OUTPUTS // outputs)
 
 
-def _drawn(rows: Tensor, count: int, context: Context) -> Tensor:
-    return rows[torch.randperm(len(rows), generator=context.generator)[:count]]
+def _drawn(rows: Tensor, context: Context) -> Tensor:
+    """Return the rows in the order in which they join: the same for every trial, so that features serve another."""
+    return rows[torch.from_numpy(np.argsort(_places(context)[rows.numpy()]))]
+
+
+def _places(context: Context) -> np.ndarray:
+    """Return of each row of the data its place in a fixed random order."""
+    return np.random.default_rng(0).permutation(len(context.source))
 
 
 def _note(context: Context, used: int, reason: str) -> None:
@@ -156,11 +169,12 @@ def _features_of(context: Context, model: Net, rows: Tensor, numerics: Numerics)
         found: np.ndarray = _forward(context, model, torch.from_numpy(batch), numerics).numpy()
         return found
 
-    if not known.all() and _is_padded(context) and context.deadline is None:
-        blocks = in_blocks(wanted[~known], len(context.source))
-        found = np.empty((len(blocks), values.shape[1]), dtype=np.float32)
-        compute(store, blocks, found, np.arange(len(blocks)), forward)
-        values[~known] = found[np.searchsorted(blocks, wanted[~known])]
+    if not known.all() and _is_padded(context):
+        batched = _batches_of(context, wanted[~known])
+        found = np.empty((len(batched), values.shape[1]), dtype=np.float32)
+        compute(store, batched, found, np.arange(len(batched)), forward)
+        order = np.argsort(batched)
+        values[~known] = found[order[np.searchsorted(batched, wanted[~known], sorter=order)]]
     else:
         compute(store, wanted, values, np.flatnonzero(~known), forward)
     return torch.from_numpy(values)
@@ -171,10 +185,32 @@ def _is_padded(context: Context) -> bool:
     return context.job.profile.task.modality != "image"
 
 
+def _batches_of(context: Context, rows: np.ndarray) -> np.ndarray:
+    """Return whole batches that hold all of `rows` (n,): a row meets the same others whoever asks for it.
+
+    Where time is short, batches of training and validation rows, drawn at random: so one can stop after any.
+    """
+    if context.deadline is None:
+        return in_blocks(rows, len(context.source))
+    pool = _pool(context)
+    pool = pool[np.argsort(_places(context)[pool])]
+    order = np.argsort(pool)
+    places = order[np.searchsorted(pool, rows, sorter=order)]
+    found: np.ndarray = pool[in_blocks(places, len(pool))]
+    return found
+
+
+def _pool(context: Context) -> np.ndarray:
+    """Return the rows of training and validation; of a trial over folds the same in each."""
+    return np.sort(np.concatenate([context.splits.train, context.splits.valid]))
+
+
 def _shared(context: Context, numerics: Numerics) -> FeatureStore:
     """Return the store of features that this trial may use."""
     store = _store(context, numerics)
-    return store.apart() if _is_padded(context) and context.deadline is not None else store
+    if _is_padded(context) and context.deadline is not None:
+        return store.apart(hashlib.sha256(_pool(context).tobytes()).hexdigest()[:10])
+    return store
 
 
 def _forward(context: Context, model: Net, rows: Tensor, numerics: Numerics) -> Tensor:
@@ -207,6 +243,10 @@ def _measure_forward(context: Context, model: Net) -> Numerics:
     # A fixed transform counts or compares: in a lower precision its features would be others.
     if context.deadline is None or _spec(context).features_only:
         return default(context.device)
+    return context.measured(lambda: _calibrated(context, model))
+
+
+def _calibrated(context: Context, model: Net) -> Numerics:
     rows = context.train_rows[: min(32, len(context.train_rows))]
     key = ("forward", _identity(context), context.view, str(context.device), context.job.threads)
     return calibrate(

@@ -55,6 +55,8 @@ class Lesson:
     numerics: Numerics
     generator: torch.Generator
     looks: int = 10
+    cuts: Sequence[float] = ()
+    """Where, in progress, to look besides."""
     before_step: Callable[[float], None] = lambda progress: None
     """Called with the progress before each step."""
     clock: Callable[[], float] = time.monotonic
@@ -93,6 +95,7 @@ def train(
     noise = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=lesson.generator)))
     total, steps, seen = torch.zeros((), device=device), 0, 0
     window, next_look = _Window(lesson.clock(), 0), 1
+    cuts = [*lesson.cuts, math.inf]
     parts.model.train()
     for rows in epochs(lesson.source, lesson.rows, lesson.batch_size, lesson.generator):
         if should_stop():
@@ -110,7 +113,7 @@ def train(
         total, steps = total + loss.detach(), steps + 1
 
         now = lesson.clock()
-        looks = pace.is_over or pace.progress * lesson.looks >= next_look
+        looks = pace.is_over or pace.progress * lesson.looks >= next_look or pace.progress >= cuts[0]
         is_pressed = pace.is_pressed(now, window.step_seconds(now, pace.steps))
         is_warm = pace.steps > _WARM_UP_STEPS
         if pace.steps == _WARM_UP_STEPS and not is_pressed:
@@ -118,6 +121,7 @@ def train(
         elif is_pressed or (is_warm and (looks or window.is_long(now) or pace.steps == 2 * _WARM_UP_STEPS)):
             pace.replan(now, window.step_seconds(now, pace.steps), reserve())
             window = _Window(now, pace.steps)
+        pace.follow()
         if looks or pace.is_over:
             mean = float(total) / steps
             epoch = seen / len(lesson.rows)
@@ -130,6 +134,7 @@ def train(
             parts.model.train()  # the caller evaluated
             total, steps, next_look = torch.zeros_like(total), 0, int(pace.progress * lesson.looks) + 1
             window = _Window(lesson.clock(), pace.steps)
+            cuts = [each for each in cuts if each > pace.progress]
         if pace.is_over:
             return
 

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import msgspec
 import torch
 
+from seedbed.core.data.splitting.splits import Splits
+from seedbed.core.data.view import View
 from seedbed.core.errors import OutOfTime, SeedbedError, TrialError
 from seedbed.core.search.candidate import TrialJob
 from seedbed.core.search.events import Event, TrialFailed, TrialFinished, TrialStopped
 from seedbed.core.specs import MetricSpec
 from seedbed.core.training.assemble import make_view
 from seedbed.core.training.context import Context, Result
+from seedbed.core.training.decisions import Decisions, ScriptOver, ended_after
 from seedbed.core.training.desk import Desk, pick_device
-from seedbed.core.training.evaluate import Stop, Stopped
+from seedbed.core.training.evaluate import CutShort, Stop, Stopped
 from seedbed.core.training.finetune import run_policy
 from seedbed.core.training.member import Member, components_of
+from seedbed.core.training.subset import nested
 
 log = logging.getLogger(__name__)
+
+_LEAST_PIXELS = 32
 
 
 def run_trial(
@@ -53,13 +61,15 @@ def run_trial(
             result = run_policy(context)
         emit(_finished(job, context, result))
     except Stopped:
-        emit(TrialStopped(trial=job.trial, reason="stopped on request", seconds=clock() - started))
-    except OutOfTime as error:
+        emit(_stopped(job, context, "stopped on request", clock() - started))
+    except CutShort as lag:
+        emit(_stopped(job, context, str(lag), clock() - started, is_cut=True))
+    except (OutOfTime, ScriptOver) as error:
         if context is None or context.best_score is None:
             emit(_failed(job, error, clock() - started))
             _note_error(folder)
         else:  # late, but not for nothing
-            emit(TrialStopped(trial=job.trial, reason="its time was over", seconds=clock() - started))
+            emit(_stopped(job, context, "its time was over", clock() - started))
     except Exception as error:  # a candidate's code is a plugin's border: whatever it raises is this trial's end
         emit(_failed(job, error, clock() - started))
         _note_error(folder)
@@ -75,7 +85,7 @@ def _open(
     clock: Callable[[], float],
 ) -> Context:
     lookup = desk.lookup
-    view = make_view(job.candidate, job.profile, lookup)
+    view = _seen_at(make_view(job.candidate, job.profile, lookup), job.fidelity.resolution)
     member = Member(
         trial=job.trial, candidate=job.candidate, view=view, components=components_of(job.candidate, lookup)
     )
@@ -86,7 +96,7 @@ def _open(
         job=job,
         lookup=lookup,
         source=desk.open_source(job.profile.task.modality, job.data, job.tokens, device),
-        splits=desk.open_splits(job.splits),
+        splits=_learnt_from(desk.open_splits(job.splits), job.fidelity.subset),
         view=view,
         member=member,
         emit=emit,
@@ -98,7 +108,19 @@ def _open(
         started=started,
         deadline=deadline,
         clock=clock,
+        decisions=Decisions(job.script),
     )
+
+
+def _learnt_from(splits: Splits, share: float) -> Splits:
+    return replace(splits, train=nested(splits.train, splits, share))
+
+
+def _seen_at(view: View, share: float) -> View:
+    """Return the view at a share of its resolution, in steps of 16 px where it is that large."""
+    wanted = share * view.resolution
+    step = 16 if wanted >= _LEAST_PIXELS else 1
+    return view if share >= 1.0 or not view.resolution else view.at(max(round(wanted / step) * step, 1))
 
 
 @contextmanager
@@ -118,8 +140,10 @@ def _threads_for(job: TrialJob) -> Iterator[None]:
 
 
 def _deadline(job: TrialJob, started: float) -> float | None:
-    """Return when the trial must be over, on its own clock."""
+    """Return when the trial must be over, on its own clock; one that is done again has all the time it takes."""
     seconds = job.fidelity.seconds
+    if seconds is not None and job.script is not None:
+        return math.inf
     if seconds is not None and job.not_after is not None:
         seconds = min(seconds, job.not_after - time.time())
     return None if seconds is None else started + seconds
@@ -145,10 +169,19 @@ def _finished(job: TrialJob, context: Context, result: Result) -> TrialFinished:
         seconds=context.seconds,
         epochs=result.epochs,
         steps=result.steps,
-        pace=result.pace,
         row_seconds=context.row_seconds,
         notes=tuple(context.notes),
+        decisions=context.decisions.taken(),
     )
+
+
+def _stopped(
+    job: TrialJob, context: Context | None, reason: str, seconds: float, *, is_cut: bool = False
+) -> TrialStopped:
+    if context is not None and not is_cut:  # a bar ends it in the same place by itself
+        context.decisions.note(ended_after(len(context.seen)), True)
+    decisions = () if context is None else context.decisions.taken()
+    return TrialStopped(trial=job.trial, reason=reason, seconds=seconds, is_cut=is_cut, decisions=decisions)
 
 
 def _failed(job: TrialJob, error: Exception, seconds: float) -> TrialFailed:

@@ -73,14 +73,10 @@ def _least_for_a_stranger(history: History) -> float:
 
 def expected_seconds(values: Values, epochs: float, history: History) -> float | None:
     """Return what a candidate will cost, from finished trials of the same net and policy; None if there are none."""
-    alike = [trial for trial in history if trial.result is not None and _is_alike(trial, values)]
+    alike = history.alike(values)
     if not alike:
         return None
     return median(_seconds_an_epoch(trial, values) for trial in alike) * epochs
-
-
-def _is_alike(trial: Trial, values: Values) -> bool:
-    return all(trial.candidate.values.get(key) == values.get(key) for key in ("architecture", "policy"))
 
 
 def _seconds_an_epoch(trial: Trial, values: Values) -> float:

@@ -69,7 +69,7 @@ EVENTS = st.lists(
             seconds=REAL,
             epochs=REAL,
             steps=WHOLE,
-            pace=st.lists(st.tuples(WHOLE, REAL), max_size=3).map(tuple),
+            decisions=st.lists(st.tuples(TEXT, WHOLE | REAL | TEXT | st.booleans()), max_size=3).map(tuple),
             notes=st.lists(TEXT, max_size=2).map(tuple),
         ),
         st.builds(TrialStopped, at=REAL, trial=WHOLE, reason=TEXT, seconds=REAL),

@@ -242,12 +242,14 @@ def test_a_file_that_vanishes_while_room_is_reckoned_is_no_reason_to_keep_nothin
 
 def test_features_that_depend_on_their_batch_are_kept_apart(tmp_path):
     exact = FeatureStore(folder=tmp_path / "key")
-    loose, half = exact.apart(), FeatureStore(folder=tmp_path / "half", exact=exact.folder).apart()
+    loose, other = exact.apart("some"), exact.apart("others")
+    half = FeatureStore(folder=tmp_path / "half", exact=exact.folder).apart("some")
     exact.add(np.arange(3), values_of(np.arange(3)))
     loose.add(np.arange(2, 6), values_of(np.arange(2, 6)))
     assert exact.known(np.arange(6)).tolist() == [True] * 3 + [False] * 3
     assert loose.known(np.arange(6)).all()
-    assert half.known(np.arange(6)).tolist() == [True] * 3 + [False] * 3
+    for each in (half, other):
+        assert each.known(np.arange(6)).tolist() == [True] * 3 + [False] * 3
 
 
 @settings(max_examples=30, deadline=None)

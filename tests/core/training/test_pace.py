@@ -1,9 +1,11 @@
+import math
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seedbed.core.training.decisions import Decisions
 from seedbed.core.training.pace import Pace
 
 _SECONDS = st.floats(0.05, 5.0)
@@ -15,9 +17,9 @@ def _run(pace, step_seconds, *, every=1, reserved=0.0, limit=100_000):
     while not pace.is_over and pace.steps < limit:
         now += step_seconds(pace.steps)
         pace.advance()
-        seen.append(pace.progress)
         if pace.steps % every == 0:
             pace.replan(now, step_seconds(pace.steps), reserved)
+        seen.append(pace.progress)
     return now, seen
 
 
@@ -29,7 +31,7 @@ def test_without_a_deadline_it_counts_its_steps_and_ends_at_exactly_one(max_step
     assert pace.progress == 1.0
     assert pace.steps == max_steps
     assert seen[-2] == pytest.approx((max_steps - 1) / max_steps)
-    assert pace.taken == [(0, 1 / max_steps)]
+    assert pace.decisions.taken() == ()
 
 
 @settings(deadline=None, max_examples=60)
@@ -79,13 +81,15 @@ def test_it_keeps_the_reserved_seconds_free(step, deadline, reserved):
 def test_what_it_wrote_down_repeats_the_progress_of_every_step_without_a_clock(times, deadline):
     pace = Pace(max_steps=10**9, deadline=deadline)
     _, seen = _run(pace, lambda step: times[step % len(times)])
-    rates, progress, again = dict(pace.taken), 0.0, []
-    rate = rates[0]
-    for step in range(pace.steps):
-        again.append(progress)
-        rate = rates.get(step, rate)
-        progress = min(1.0, progress + rate)
-    assert again == pytest.approx(seen[: pace.steps], abs=1e-8)
+    again = Pace(max_steps=10**9, deadline=math.inf, decisions=Decisions(pace.decisions.taken()))
+    assert [again.progress, *_follow(again, pace.steps)] == seen
+
+
+def _follow(pace, steps):
+    for _ in range(steps):
+        pace.advance()
+        pace.follow()
+        yield pace.progress
 
 
 def test_work_bounds_it_where_time_is_plenty():
@@ -98,7 +102,7 @@ def test_work_bounds_it_where_time_is_plenty():
 def test_small_changes_of_the_rate_are_not_written_down():
     pace = Pace(max_steps=10**9, deadline=100.0)
     _run(pace, lambda step: 0.1 * (1 + 0.001 * (step % 3)))
-    assert len(pace.taken) < 40
+    assert len(pace.decisions.taken()) < 40
 
 
 def test_a_deadline_that_has_passed_ends_it_at_once():
