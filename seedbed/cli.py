@@ -200,14 +200,33 @@ def leaderboard(ctx: click.Context, run: Path, *, as_json: bool) -> None:
     emit(show.to_json(found.summary()) if as_json else show.leaderboard(found.leaderboard))
 
 
+abstain_option = click.option(
+    "--abstain",
+    metavar="SHARE",
+    type=float,
+    help="Answer only where one class remains possible, wrong for at most this share of the rows, as 0.05.",
+)
+
+
 @main.command()
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
 @click.argument("data")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--proba", is_flag=True, help="Add a column p_<class> for each class.")
+@abstain_option
 @as_json_option
 @click.pass_context
-def predict(ctx: click.Context, run: Path, data: str, output: Path | None, *, proba: bool, as_json: bool) -> None:
+def predict(
+    ctx: click.Context,
+    /,
+    run: Path,
+    data: str,
+    output: Path | None,
+    *,
+    proba: bool,
+    abstain: float | None,
+    as_json: bool,
+) -> None:
     """Predict every row of DATA, in order, with the model of RUN.
 
     Writes CSV to stdout, or to FILE in the format of its suffix (.csv, .json, .jsonl).
@@ -218,8 +237,15 @@ def predict(ctx: click.Context, run: Path, data: str, output: Path | None, *, pr
     from seedbed.api import load
 
     model = load(run, plugins=plugins_named(ctx))
-    found = model.predict_frame(data)
-    rows = files.prediction_rows(found.inputs, found.predictions, found.outputs if proba else None, model.classes)
+    found = model.predict_frame(data, abstain=abstain)
+    rows = files.prediction_rows(
+        found.inputs,
+        found.predictions,
+        found.outputs if proba else None,
+        model.classes,
+        candidates=found.candidates,
+        bounds=found.bounds,
+    )
     if found.unreadable:
         row, reason = next(iter(found.unreadable.items()))
         click.echo(
@@ -227,6 +253,9 @@ def predict(ctx: click.Context, run: Path, data: str, output: Path | None, *, pr
             f"the first is {found.inputs[row]}: {reason}",
             err=True,
         )
+    if abstain is not None:
+        is_number = found.bounds is not None
+        click.echo(files.promise(found.predictions, abstain, len(found.unreadable), is_number=is_number), err=True)
     encoded = files.encode(rows, form)
     if output is None:
         emit(encoded)
@@ -244,16 +273,20 @@ def predict(ctx: click.Context, run: Path, data: str, output: Path | None, *, pr
 @main.command()
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
 @click.argument("data")
+@abstain_option
 @as_json_option
 @click.pass_context
-def evaluate(ctx: click.Context, run: Path, data: str, *, as_json: bool) -> None:
+def evaluate(ctx: click.Context, run: Path, data: str, *, abstain: float | None, as_json: bool) -> None:
     """Score the model of RUN on labelled DATA."""
     from seedbed import show
     from seedbed.api import load
+    from seedbed.prediction_files import covered
 
     model = load(run, plugins=plugins_named(ctx))
-    found = model.evaluate(data)
+    found = model.evaluate(data, abstain=abstain)
     emit(show.to_json(found) if as_json else show.evaluation(found, model.task.metric))
+    if abstain is not None and not as_json:
+        emit(covered(found["abstain"]))
 
 
 @main.group(cls=Group)

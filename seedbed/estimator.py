@@ -151,8 +151,19 @@ class AutoML:
         nothing = np.zeros(len(found), dtype=found.dtype)
         return np.stack([nothing if each is None else found[:, each] for each in columns], axis=1)
 
-    def predict(self, X: Any) -> np.ndarray:  # noqa: ANN401 - as scikit-learn's
-        """Return what each input is: a class of the type that `fit` was given, a row of 0 and 1, or a number."""
+    def predict(self, X: Any, *, abstain: float | None = None) -> np.ndarray:  # noqa: ANN401 - as scikit-learn's
+        """Return what each input is: a class of the type that `fit` was given, a row of 0 and 1, or a number.
+
+        With `abstain`, the share of inputs that may be told wrong, as 0.05, classes come as objects, and None
+        where more than one remains possible: `model_.predict_sets` says which.
+
+        Raises:
+            UsageError: it cannot abstain, as it gives labels or numbers or had too few rows for the level.
+        """
+        if abstain is not None:
+            known = {str(each): each for each in self.classes_} if self.kind_ == "classification" else {}
+            named = self.model_.predict(X, abstain=abstain)
+            return np.array([None if each is None else known[each] for each in named], dtype=object)
         if self.kind_ == "regression":
             return np.asarray(self.model_.predict(X), dtype=np.float64)
         chosen: np.ndarray = self._predict_proba(X)

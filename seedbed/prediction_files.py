@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +19,8 @@ Form = Literal["csv", "json", "jsonl"]
 
 SEPARATORS = (";", "|", ",")
 """What may stand between labels in a cell, the preferred first; all are understood where data is read."""
+
+_SET_SEPARATORS = ("|", ";", ",")  # another is preferred than between labels: of these only one is the truth
 
 
 class Labels(list[str]):
@@ -40,25 +42,63 @@ def prediction_rows(
     predictions: Sequence[str | float | Sequence[str] | None],
     probabilities: np.ndarray | None,
     classes: Sequence[str],
+    *,
+    candidates: Sequence[Sequence[str] | None] | None = None,
+    bounds: np.ndarray | None = None,
 ) -> list[Cells]:
     """Return one row for each input: `input`, `prediction` and, given probabilities (N, K), `p_<class>`.
 
     A prediction is a class, a number, or a sequence of labels. What is None, as it could not be read, and
-    probabilities that are not finite are empty in CSV and null in JSON.
+    probabilities that are not finite are empty in CSV and null in JSON. A model that was asked to abstain gives
+    `candidates`, the classes among which the truth is, or `bounds` (N, 2), as `low` and `high`.
 
     Raises:
         UsageError: the probabilities are asked for of values, which have none.
     """
     if probabilities is not None and probabilities.ndim != 2:
         raise UsageError("This model predicts numbers, and those have no probabilities; leave --proba out.")
-    separator = next((each for each in SEPARATORS if not any(each in name for name in classes)), "")
+    separator = _separator(SEPARATORS, classes)
     rows: list[Cells] = [
         {"input": each, "prediction": _cell(found, separator)} for each, found in zip(inputs, predictions, strict=True)
     ]
+    if candidates is not None:
+        separator = _separator(_SET_SEPARATORS, classes)
+        for row, found in zip(rows, candidates, strict=True):
+            row["candidates"] = _cell(found, separator)
+    if bounds is not None:
+        for row, (low, high) in zip(rows, bounds, strict=True):
+            row |= {"low": _exact(float(low)), "high": _exact(float(high))}
     if probabilities is not None:
         for row, values in zip(rows, probabilities, strict=True):
             row |= {f"p_{key}": _exact(float(value)) for key, value in zip(classes, values, strict=True)}
     return rows
+
+
+def promise(predictions: Sequence[object], level: float, unreadable: int, *, is_number: bool) -> str:
+    """Say of rows that were predicted with leave to abstain how many were left unanswered, and what is promised."""
+    wrong = f"in at most {100 * level:g}, if the new rows are like those of training."
+    if is_number:
+        return f"Of 100 rows the truth lies outside of low to high {wrong}"
+    open_ = sum(each is None for each in predictions) - unreadable
+    return (
+        f"{open_:,} of {len(predictions):,} rows are left unanswered. "
+        f"Of 100 rows the truth is missing from the candidates {wrong}"
+    )
+
+
+def covered(found: Mapping[str, float | None]) -> str:
+    """Say what sets, or intervals, came to on rows whose truth is known; `found` is what `evaluate` has on it."""
+    level, held = found["level"], f"{found['coverage']:.1%} of the rows"
+    if found["error"] is None:
+        return f"At --abstain {level:g}: the truth is held by the sets or intervals of {held}."
+    return (
+        f"At --abstain {level:g}: the candidates of {held} hold the truth; {found['answered']:.1%} are answered, "
+        f"{found['error']:.1%} of these wrongly."
+    )
+
+
+def _separator(wanted: Sequence[str], classes: Sequence[str]) -> str:
+    return next((each for each in wanted if not any(each in name for name in classes)), "")
 
 
 def _cell(found: str | float | Sequence[str] | None, separator: str) -> str | float | Labels | None:

@@ -79,6 +79,8 @@ class Predicted:
     predictions: list
     outputs: np.ndarray
     unreadable: dict
+    candidates: list | None = None
+    bounds: np.ndarray | None = None
 
 
 class Model:
@@ -86,12 +88,12 @@ class Model:
     task = Task(modality="image", kind="classification", metric="f1", classes=classes)
     unreadable: ClassVar = {}
 
-    def predict_frame(self, source):
+    def predict_frame(self, source, *, abstain=None):
         return Predicted(
             [f"{source}/1.png", f"{source}/2.png"], ["dog", "cat"], np.array([[0.25, 0.75], [1, 0]]), self.unreadable
         )
 
-    def evaluate(self, source):
+    def evaluate(self, source, *, abstain=None):
         return {"metrics": {"accuracy": 0.5, "f1": 0.25}, "examples": 1234}
 
 

@@ -19,6 +19,7 @@ from seedbed.core.errors import Interrupted, NoCandidateSucceeded, UsageError
 from seedbed.core.intake import Intake
 from seedbed.core.protocols import Strategy
 from seedbed.core.results.bundle import holds, save_bundle
+from seedbed.core.results.calibration import Calibration, calibrate
 from seedbed.core.results.diagnose import diagnose
 from seedbed.core.results.ranking import Ranking, rank_run
 from seedbed.core.results.transfer import judge_transfer
@@ -37,6 +38,8 @@ from seedbed.core.search.events import (
 from seedbed.core.search.history import History
 from seedbed.core.search.study import Ground, Study
 from seedbed.core.session import Request, Session
+from seedbed.core.training.member import PREDICTIONS
+from seedbed.core.training.predictions import load_predictions
 
 _LATE_SECONDS = 1.0
 """Over the budget, after which nobody waits for a score any more: its backend has ended it by then, or cannot."""
@@ -81,6 +84,7 @@ class _Steps:
     """The steps of `fit`, each of which journals what it did."""
 
     def __init__(self, session: Session) -> None:
+        self.session = session
         self.request, self.settings = session.request, session.request.settings
         self.folder, self.place = session.folder, session.place
         self.backend, self.budget = session.backend, session.budget
@@ -178,7 +182,8 @@ class _Steps:
             for finding in diagnose(trial, self.lookup) if trial.result is not None else ():
                 self.chronicle.record(FindingMade(finding=finding, trial=number))
             if (worth := profile.task.worth(trial.score)) > kept:
-                self._save({number: 1.0}, ready, profile, trial.score)
+                calibration = calibrate(load_predictions(self.folder.trial(number) / PREDICTIONS))
+                self._save({number: 1.0}, ready, profile, trial.score, calibration)
                 kept = worth
 
         return Study(
@@ -201,6 +206,7 @@ class _Steps:
             now=self.chronicle.now,
             cancelled=self.request.cancelled,
             on_result=on_result,
+            planned=self.session.planned(),
         ).run()
 
     def rank(self, profile: Profile) -> Ranking:
@@ -232,14 +238,15 @@ class _Steps:
         if winner is None or ranking.predictions is None:
             self._give_up()
             return
-        ranking.predictions.save(self.folder.valid_predictions)
+        calibration = calibrate(ranking.predictions)
+        calibration.applied_to(ranking.predictions).save(self.folder.valid_predictions)
         before, left = self.history.bundle, self.budget.remaining(self.history, self.chronicle.now()).seconds
         if before is not None and len(before.trials) > 1 and left == 0 and self.history.evaluation is not None:
             return  # resumed when all was done: the ensemble and its test score stay
         is_kept = before is not None and (before.trials, before.score) == (winner.trials, winner.score)
         # A trial may have learnt from more rows since it was kept.
-        if not (is_kept and holds(self.folder.best, [self.folder.trial(trial) for trial in winner.trials])):
-            self._save(dict(zip(winner.trials, winner.weights, strict=True)), ready, profile, winner.score)
+        if not (is_kept and holds(self.folder.best, [self.folder.trial(each) for each in winner.trials], calibration)):
+            self._save(dict(zip(winner.trials, winner.weights, strict=True)), ready, profile, winner.score, calibration)
 
     def _give_up(self) -> None:
         if self.request.cancelled():
@@ -250,7 +257,14 @@ class _Steps:
             f"`seedbed leaderboard {self.folder.path}` shows all; tracebacks lie in {self.folder.trials}."
         )
 
-    def _save(self, weights: dict[int, float], ready: Ready, profile: Profile, score: float | None) -> None:
+    def _save(
+        self,
+        weights: dict[int, float],
+        ready: Ready,
+        profile: Profile,
+        score: float | None,
+        calibration: Calibration,
+    ) -> None:
         save_bundle(
             self.folder.best,
             [(self.folder.trial(trial), weight) for trial, weight in weights.items()],
@@ -259,6 +273,7 @@ class _Steps:
             score=score or 0.0,
             source=self.settings.source,
             schema=self.schema,
+            calibration=calibration,
         )
         self.chronicle.record(BundleSaved(trials=tuple(weights), weights=tuple(weights.values()), score=score or 0.0))
 

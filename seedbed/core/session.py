@@ -20,6 +20,7 @@ from seedbed.core.search.chronicle import Chronicle
 from seedbed.core.search.events import RunStarted, TrialStopped
 from seedbed.core.search.history import History
 from seedbed.core.search.journal import Journal, read
+from seedbed.core.search.planned import AHEAD, Planned
 from seedbed.core.settings import Settings
 from seedbed.core.specs import Spec
 
@@ -88,6 +89,15 @@ class Session(AbstractContextManager["Session"]):
             self._stack = self._stack.pop_all()
         return self
 
+    def planned(self) -> Planned | None:
+        """Return what the plan of this run goes by, as far as it has come; None where the clock counts."""
+        if not self.ahead:
+            return None
+        found = Planned(self.ahead)
+        for event in read(self.folder.journal):
+            found.take(event)
+        return found
+
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
         if exc[0] is not None and not self.request.resume and not self.history.trials:
@@ -109,6 +119,7 @@ class Session(AbstractContextManager["Session"]):
         history = History(events)
         before = history.started
         self.budget = _budget(settings, before)
+        self.ahead = 0 if self.budget.seconds is not None else before.ahead if before else max(AHEAD, settings.workers)
         self.place = self._workplace()
         journal = self._stack.enter_context(Journal(self.folder.journal))
         self.backend = self._stack.enter_context(self._backend())  # its workers import torch meanwhile
@@ -121,14 +132,18 @@ class Session(AbstractContextManager["Session"]):
 
     def _workplace(self) -> Workplace:
         settings, cores = self.settings, os.cpu_count() or 1
-        workers = settings.workers or 1
+        workers, threads = settings.workers or 1, settings.threads
+        if self.budget.seconds is None:
+            # Of a plan the rounding must not depend on how many work on it.
+            threads = threads or max(cores // AHEAD, 1)
+            workers = settings.workers or _side_by_side(settings, self.budget, cores // threads)
         return Workplace(
             folder=self.folder.path.absolute(),
             lookup=self.request.lookup,
             plugins=self.request.plugins,
             device=settings.device,
             workers=workers,
-            threads=settings.threads or max(cores // workers, 1),
+            threads=threads or max(cores // workers, 1),
             budget_seconds=self.budget.seconds,
             offline=settings.offline,
         )
@@ -157,6 +172,8 @@ class Session(AbstractContextManager["Session"]):
                 seed=settings.seed,
                 budget_seconds=self.budget.seconds,
                 budget_trials=self.budget.trials,
+                threads=self.place.threads,
+                ahead=self.ahead,
                 resumed=before is not None,
             )
         )
@@ -166,9 +183,25 @@ class Session(AbstractContextManager["Session"]):
             )
 
 
+def _side_by_side(settings: Settings, budget: Budget, most: int) -> int:
+    """Return how many trials of a plan to run at a time, where nobody said.
+
+    On an accelerator one: several would have to share its memory.
+    """
+    if settings.device != "cpu" and shutil.which("nvidia-smi") is not None:
+        return 1
+    return max(min(AHEAD, most, budget.trials or AHEAD), 1)
+
+
 def _budget(settings: Settings, before: RunStarted | None) -> Budget:
     """Return the budget of the whole run: what is asked now, else what the run was begun with, else ten trials."""
     seconds, trials = settings.seconds, settings.trials
     if seconds is None and trials is None:
         seconds, trials = (before.budget_seconds, before.budget_trials) if before else (None, _TRIALS)
-    return Budget(seconds=seconds, trials=trials, reserve=reserve_for(seconds))
+    return Budget(
+        seconds=seconds,
+        trials=trials,
+        reserve=reserve_for(seconds),
+        target_score=settings.target_score,
+        patience=settings.patience,
+    )

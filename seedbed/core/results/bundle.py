@@ -17,7 +17,8 @@ import msgspec
 from seedbed.core.data.preparing.prepare_again import InputForm
 from seedbed.core.data.profile import Profile
 from seedbed.core.data.schema import Schema
-from seedbed.core.errors import DataError
+from seedbed.core.errors import DataError, UsageError
+from seedbed.core.results.calibration import Calibration
 from seedbed.core.training.member import CHECKPOINT, Component, Member, load_member
 
 FILE = "bundle.json"
@@ -42,6 +43,7 @@ class Bundle:
     """What `bundle.json` says: `form` is what inputs are brought to, `score` the metric on the validation part.
 
     `schema` names the columns of the table it was trained on, so that one of the same form can be predicted.
+    `calibration` is of the whole, the averaged predictions; bundles of before it have none.
     """
 
     format: int = FORMAT
@@ -51,6 +53,7 @@ class Bundle:
     score: float
     source: str = ""
     schema: Schema = field(default_factory=Schema)
+    calibration: Calibration | None = None
     versions: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -58,6 +61,24 @@ class Bundle:
         """Every component used, with its owner, without repetition."""
         found = {(c.kind, c.name): c for part in self.parts for c in part.member.components}
         return tuple(found[key] for key in sorted(found))
+
+    @property
+    def temperature(self) -> float:
+        """What the averaged probabilities are brought to, 1 where nothing is known of them."""
+        return 1.0 if self.calibration is None else self.calibration.temperature
+
+    def threshold(self, level: float) -> float:
+        """Return `Calibration.threshold` of a level.
+
+        Raises:
+            UsageError: there is no calibration, or none that serves the level.
+        """
+        if self.calibration is None:
+            raise UsageError(
+                "This model was saved without a calibration, so that it cannot abstain; "
+                "train it again with this version of Seedbed, or leave abstain out."
+            )
+        return self.calibration.threshold(level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +95,7 @@ def save_bundle(
     score: float,
     source: str,
     schema: Schema | None = None,
+    calibration: Calibration | None = None,
 ) -> Bundle:
     """Make or replace the bundle in `folder` from the folders of trials and their weights.
 
@@ -96,6 +118,7 @@ def save_bundle(
         score=score,
         source=source,
         schema=schema or Schema(),
+        calibration=calibration,
         versions=dict(_versions()),
     )
     partial = folder / f"{FILE}.partial"
@@ -145,13 +168,18 @@ def read_bundle(folder: Path) -> Bundle:
     return bundle
 
 
-def holds(folder: Path, trials: Sequence[Path]) -> bool:
-    """Whether a bundle holds what these trials' folders hold now, in their order: weights, input forms and views."""
+def holds(folder: Path, trials: Sequence[Path], calibration: Calibration | None = None) -> bool:
+    """Whether a bundle holds what these trials' folders hold now, in their order: weights, input forms and views.
+
+    A calibration that is given must be its own, too.
+    """
     try:
-        parts = read_bundle(folder).parts
-        pairs = [(folder / part.file, trial / CHECKPOINT) for part, trial in zip(parts, trials, strict=True)]
-        is_same = all(part.member == load_member(trial) for part, trial in zip(parts, trials, strict=True))
-        return is_same and all(filecmp.cmp(kept, own, shallow=False) for kept, own in pairs)
+        bundle = read_bundle(folder)
+        pairs = list(zip(bundle.parts, trials, strict=True))
+        is_same = calibration in (None, bundle.calibration)
+        is_same = is_same and all(part.member == load_member(trial) for part, trial in pairs)
+        files = ((folder / part.file, trial / CHECKPOINT) for part, trial in pairs)
+        return is_same and all(filecmp.cmp(kept, own, shallow=False) for kept, own in files)
     except (DataError, OSError, ValueError):
         return False
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from seedbed.core.data.targets import targets_of
 from seedbed.core.errors import DataError, PluginError, TrialError, UnknownName, UsageError
 from seedbed.core.protocols import Augmenter, Lookup
 from seedbed.core.results.bundle import Bundle, Part, read_bundle
+from seedbed.core.results.calibration import coverage, intervals, prediction_sets
 from seedbed.core.results.scoring import score_all
 from seedbed.core.task import Task
 from seedbed.core.training.assemble import Net, build_augmenters, restore_model
@@ -33,7 +34,7 @@ from seedbed.core.training.context import PLAIN
 from seedbed.core.training.desk import pick_device
 from seedbed.core.training.evaluate import Stop, never, predict_rows
 from seedbed.core.training.member import Member
-from seedbed.core.training.predictions import THRESHOLD
+from seedbed.core.training.predictions import THRESHOLD, softened
 
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 """What to install for a module, where pip knows it by another name."""
@@ -46,12 +47,17 @@ class Predicted:
     Of classification and multi-label `outputs` are probabilities (N, K), of regression values (N,). A
     prediction is a class, a list of labels or a number. Inputs in `unreadable` (row → reason) have None and
     outputs of NaN.
+
+    Where it was asked to abstain, `candidates` are the classes among which the truth is, the most probable
+    first, or `bounds` the values between which it is, (N, 2); more than one candidate have None as prediction.
     """
 
     inputs: list[str]
     predictions: list[Any]
     outputs: np.ndarray
     unreadable: dict[int, str]
+    candidates: list[list[str] | None] | None = None
+    bounds: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +98,12 @@ class Model:
         return self.task.classes
 
     def predict_rows(self, source: Source, rows: np.ndarray, should_stop: Stop = never) -> np.ndarray:
-        """Return what metrics take, float32, for stored rows: probabilities (N, K) or values (N,)."""
+        """Return what metrics take, float32, for stored rows: probabilities (N, K) or values (N,).
+
+        Probabilities are at the bundle's temperature, that of the average where there are several members.
+        """
         wanted = torch.from_numpy(np.asarray(rows, dtype=np.int64))
-        return self._average(
+        found = self._average(
             lambda live: predict_rows(
                 live.model,
                 source,
@@ -106,19 +115,27 @@ class Model:
                 should_stop=should_stop,
             ).numpy()
         )
+        return softened(found, self.bundle.temperature, self.task.kind)
 
-    def predict(self, inputs: Any) -> list[Any]:  # noqa: ANN401 - see dataset_in_memory
+    def predict(self, inputs: Any, *, abstain: float | None = None) -> list[Any]:  # noqa: ANN401 - see dataset_in_memory
         """Return what each input is: a class, a list of labels, or a number.
 
         Args:
             inputs: images (an array (N, H, W[, C]), a list of paths, arrays or pictures), texts (a list of
                 strings), series (an array (N, T) or (N, C, T), a list of arrays), or a table that has the
                 columns of the training data.
+            abstain: the share of inputs, as 0.05, that may be told wrong: where more than one class remains
+                possible (`predict_sets`), None stands for "don't know".
 
         Raises:
             DataError: an input cannot be used; the message says which.
+            UsageError: the model cannot abstain, or not at that level; a model of numbers says `predict_sets`.
         """
-        return _named(self._outputs_of(inputs), self.task)
+        if abstain is None:
+            return _named(self._outputs_of(inputs), self.task)
+        if self.task.kind == "regression":
+            raise UsageError("This model predicts numbers and always answers; `predict_sets` gives low and high.")
+        return _sole(self.predict_sets(inputs, abstain))
 
     def predict_proba(self, inputs: Any) -> np.ndarray:  # noqa: ANN401 - see dataset_in_memory
         """Return probabilities (N, K) float32; columns in the order of `classes`. Inputs are those of `predict`.
@@ -131,6 +148,22 @@ class Model:
             raise UsageError("This model predicts numbers, and those have no probabilities; call `predict`.")
         return self._outputs_of(inputs)
 
+    def predict_sets(self, inputs: Any, level: float) -> list[list[Any]]:  # noqa: ANN401 - see dataset_in_memory
+        """Return for each input the classes among which the truth is, the most probable first, or [low, high].
+
+        Of 100 inputs like those of training, the truth is missing in 100 * `level` at most (split-conformal
+        prediction: `core/results/calibration`). Inputs are those of `predict`.
+
+        Raises:
+            DataError: an input cannot be used; the message says which.
+            UsageError: the model gives several labels, has no calibration, or one of too few rows for the level.
+        """
+        threshold = self.bundle.threshold(level)
+        outputs = self._outputs_of(inputs)
+        if self.task.kind == "regression":
+            return cast("list[list[Any]]", intervals(outputs, threshold).tolist())
+        return prediction_sets(outputs, self.classes, threshold)
+
     def _outputs_of(self, inputs: Any) -> np.ndarray:  # noqa: ANN401 - see dataset_in_memory
         with _cache() as cache:
             dataset = dataset_in_memory(inputs, self.task.modality, self.bundle.schema, ReadContext(cache=cache))
@@ -140,34 +173,47 @@ class Model:
             raise DataError(f"{len(unreadable)} of {len(outputs)} inputs cannot be read; input {row}: {reason}")
         return outputs
 
-    def predict_frame(self, source: str) -> Predicted:
+    def predict_frame(self, source: str, *, abstain: float | None = None) -> Predicted:
         """Predict everything at an address, in order; what cannot be read gets no prediction.
 
         Raises:
             DataError: there is nothing to predict at the address.
+            UsageError: the model cannot abstain, or not at that level (`predict_sets`).
         """
+        threshold = None if abstain is None else self.bundle.threshold(abstain)
         with _cache() as cache:
             context = ReadContext(cache=cache)
             dataset = dataset_at(source, self._lookup, self.bundle.schema, context, self.task.modality)
             outputs, unreadable = self._predict_dataset(dataset, cache)
             names = _names_of(dataset)
-        found = _named(outputs, self.task)
+        found: list[Any] = _named(outputs, self.task)
+        sets: list[list[str] | None] | None = None
+        bounds = None
+        if threshold is not None and self.task.kind == "regression":
+            bounds = intervals(outputs, threshold)
+        elif threshold is not None:
+            sets = list(prediction_sets(outputs, self.classes, threshold))
+            found = _sole(sets)
+        for row in unreadable:
+            found[row] = None
+            if sets is not None:
+                sets[row] = None
         return Predicted(
-            inputs=names,
-            predictions=[None if row in unreadable else each for row, each in enumerate(found)],
-            outputs=outputs,
-            unreadable=unreadable,
+            inputs=names, predictions=found, outputs=outputs, unreadable=unreadable, candidates=sets, bounds=bounds
         )
 
-    def evaluate(self, source: str) -> dict[str, Any]:
+    def evaluate(self, source: str, *, abstain: float | None = None) -> dict[str, Any]:
         """Score labelled data: `{"metrics": {name: value}, "examples": n}`.
 
         Of data with a test part only that part is scored; rows that cannot be read, or whose class the
-        model does not know, are left out and counted under `"skipped"`.
+        model does not know, are left out and counted under `"skipped"`. With a level to abstain at, `"abstain"`
+        says how often the sets held the truth, and how many rows were answered (`calibration.Coverage`).
 
         Raises:
             DataError: there is nothing to score at the address.
+            UsageError: the model cannot abstain, or not at that level (`predict_sets`).
         """
+        threshold = None if abstain is None else self.bundle.threshold(abstain)
         with _cache() as cache:
             context = ReadContext(cache=cache)
             dataset = read_like(source, self.bundle.schema, self._lookup, context, need_target=True)
@@ -181,11 +227,15 @@ class Model:
         if not usable.any():
             what = f"of the classes {', '.join(self.classes[:10])}" if self.classes else "with a number to predict"
             raise DataError(f"{source} has no readable row {what}.")
-        return {
-            "metrics": score_all(targets[usable], outputs[usable], self.task, self._lookup),
+        targets, outputs = targets[usable], outputs[usable]
+        found = {
+            "metrics": score_all(targets, outputs, self.task, self._lookup),
             "examples": int(usable.sum()),
             "skipped": int((~usable).sum()),
         }
+        if threshold is None:
+            return found
+        return found | {"abstain": {"level": abstain} | asdict(coverage(targets, outputs, threshold))}
 
     def _predict_dataset(self, dataset: Dataset, cache: Path) -> tuple[np.ndarray, dict[int, str]]:
         """Prepare as at training and predict; rows that cannot be read have outputs of NaN."""
@@ -247,6 +297,11 @@ def _named(outputs: np.ndarray, task: Task) -> list[Any]:
     if task.kind == "multilabel":
         return [[name for name, value in zip(task.classes, row, strict=True) if value >= THRESHOLD] for row in outputs]
     return [task.classes[best] for best in outputs.argmax(1)]
+
+
+def _sole(sets: Sequence[Sequence[str] | None]) -> list[str | None]:
+    """Return the only class of each set, None where there are several."""
+    return [each[0] if each and len(each) == 1 else None for each in sets]
 
 
 def _names_of(dataset: Dataset) -> list[str]:

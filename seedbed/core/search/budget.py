@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from seedbed.core.errors import UsageError
@@ -14,12 +15,15 @@ class Budget:
     """What a run may spend; None means no limit of that sort.
 
     `seconds` is wall-clock time from the run's beginning to its very end, of which `reserve` seconds
-    are kept back for the ending; `trials` is the number of candidates.
+    are kept back for the ending; `trials` is the number of candidates. The search also ends once a candidate
+    scores `target_score` or better, or `patience` candidates in a row have not beaten the best before them.
     """
 
     seconds: float | None = None
     trials: int | None = None
     reserve: float = 0.0
+    target_score: float | None = None
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         if self.seconds is not None and not 0 < self.seconds < float("inf"):
@@ -28,6 +32,10 @@ class Budget:
             raise UsageError(f"trials={self.trials} leaves nothing to do; give 1 or more.")
         if not 0 <= self.reserve < float("inf"):
             raise UsageError(f"reserve={self.reserve}: the ending takes 0 seconds or more.")
+        if self.target_score is not None and not math.isfinite(self.target_score):
+            raise UsageError(f"A target score must be a number, but {self.target_score} was given; try 0.95.")
+        if self.patience is not None and self.patience < 1:
+            raise UsageError(f"patience={self.patience} would end the search before it began; give 1 or more.")
 
     def remaining(self, history: History, now: float) -> Remaining:
         """Return what trials may still spend; `now` is seconds since the run began, as is an event's `at`."""
@@ -36,6 +44,18 @@ class Budget:
             seconds=None if self.seconds is None else max(self.seconds - kept - now, 0.0),
             trials=None if self.trials is None else max(self.trials - count_trials(history), 0),
         )
+
+    def enough(self, history: History) -> str | None:
+        """Say why no further trial need begin though the budget may allow it; None where it should."""
+        best = history.tally.best
+        if history.profile is None or best is None:
+            return None
+        worth = history.profile.task.worth
+        if self.target_score is not None and worth(best) >= worth(self.target_score):
+            return f"the target score of {self.target_score:g} is reached"
+        if self.patience is not None and history.tally.since_best >= self.patience:
+            return f"{self.patience} trials in a row brought nothing better"
+        return None
 
     def is_spent(self, history: History, now: float) -> bool:
         """Whether no further trial may begin."""

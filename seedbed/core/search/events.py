@@ -21,13 +21,19 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunStarted(Event):
-    """A run began, or began again (`resumed`)."""
+    """A run began, or began again (`resumed`).
+
+    `threads` is what each trial computes with, which decides how sums are rounded; `ahead` how many trials a plan
+    in work units is laid ahead of their results, 0 where the clock counts.
+    """
 
     version: str
     source: str
     seed: int
     budget_seconds: float | None = None
     budget_trials: int | None = None
+    threads: int = 0
+    ahead: int = 0
     resumed: bool = False
 
 

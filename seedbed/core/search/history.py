@@ -146,7 +146,7 @@ class History:
                 before = self.trials.get(event.trial)
                 if before is not None and not before.is_finished:
                     trial = self.trials[event.trial] = _follow(before, event)
-                    self.tally.went_on(trial)
+                    self.tally.went_on(trial, self.profile)
 
     def __iter__(self) -> Iterator[Trial]:
         return iter(self.trials.values())
@@ -193,7 +193,8 @@ class Tally:
 
     `running` are the numbers of trials that have not ended, in order; `scored` those with a result; `finished`
     those that came to their end, by kin; `candidates` counts as `budget.count_trials` says; `slowest` is what
-    predicting a row takes the two slowest candidates, in seconds, ascending; `points` counts the trials of a
+    predicting a row takes the two slowest candidates, in seconds, ascending; `best` is the best score of a candidate
+    that has ended, `since_best` how many have ended after it; `points` counts the trials of a
     point that are running or have had their chance, and `latest` is the last one of each.
     """
 
@@ -203,6 +204,8 @@ class Tally:
     finished: dict[tuple[object, object], list[int]] = field(default_factory=dict)
     candidates: int = 0
     slowest: tuple[float, ...] = ()
+    best: float | None = None
+    since_best: int = 0
     points: Counter[frozenset[tuple[str, object]]] = field(default_factory=Counter)
     latest: dict[frozenset[tuple[str, object]], Trial] = field(default_factory=dict)
 
@@ -220,8 +223,8 @@ class Tally:
             self.candidates -= 1  # begun again, to go further: one try together
         self.latest[point] = trial
 
-    def went_on(self, trial: Trial) -> None:
-        """Take in what has become of a trial."""
+    def went_on(self, trial: Trial, profile: Profile | None) -> None:
+        """Take in what has become of a trial; `profile` tells which of two scores is the better."""
         if trial.has_result:
             self.scored.add(trial.number)
         if not trial.is_finished:
@@ -234,6 +237,8 @@ class Tally:
             self.finished.setdefault(kin_of(trial.candidate.values), []).append(trial.number)
         if trial.role != "candidate":
             return
+        if not trial.resumable and profile is not None:
+            self._compare(trial.score, profile)
         if trial.result is not None:
             self.slowest = tuple(sorted((*self.slowest, trial.result.row_seconds))[-2:])
         latest = self.latest[point]
@@ -242,6 +247,14 @@ class Tally:
             self.candidates -= 1
         if latest.number == trial.number:
             self.latest[point] = trial
+
+    def _compare(self, score: float | None, profile: Profile) -> None:
+        worth = profile.task.worth
+        if score is not None and (self.best is None or worth(score) > worth(self.best)):
+            self.best, self.since_best = score, 0
+        else:
+            self.since_best += 1
+
 
 
 def _follow(trial: Trial, event: TrialEvent) -> Trial:

@@ -26,6 +26,7 @@ from seedbed.core.search.events import (
     TrialStopped,
 )
 from seedbed.core.search.history import History, Remaining, Trial
+from seedbed.core.search.planned import Planned
 
 SHORTEST_SECONDS = 0.5
 """With less than this left no trial is started: it could not do a single look."""
@@ -94,7 +95,14 @@ class Study:
     cancelled: Callable[[], bool]
     on_result: Callable[[int], None]
     """Told of every trial that has a new best checkpoint on disk."""
+    planned: Planned | None = None
+    """What a plan in work units goes by; None where the clock counts, and all that is known."""
     _strategy_failed: bool = False
+
+    @property
+    def known(self) -> History:
+        """What proposals go by."""
+        return self.history if self.planned is None else self.planned.history
 
     def run(self) -> str:
         """Search until the budget is spent, nothing is left to try, or the run is cancelled; say which."""
@@ -107,7 +115,7 @@ class Study:
             self._end_overdue()
         for trial in self.history.running:
             self.backend.stop(trial.number)
-            self.record(TrialStopped(trial=trial.number, reason="the run was interrupted", resumable=True))
+            self._record(TrialStopped(trial=trial.number, reason="the run was interrupted", resumable=True))
         self._let_workers_end()
         return "interrupted"
 
@@ -119,6 +127,8 @@ class Study:
 
     def _why_nothing(self) -> str:
         left = self.budget.remaining(self.history, self.now())
+        if (reason := self.budget.enough(self.known)) is not None:
+            return reason
         if left.trials == 0 or self._is_late():
             return "the budget is spent"
         return "nothing is left to try" if left.seconds is None else "no further trial fits into the time left"
@@ -130,7 +140,7 @@ class Study:
             if proposal is None:
                 return True
             number = self.history.next_number
-            self.record(
+            self._record(
                 TrialStarted(
                     trial=number,
                     candidate=proposal.candidate,
@@ -147,11 +157,18 @@ class Study:
         left = self.budget.remaining(self.history, self.now()).seconds
         return left is not None and left < SHORTEST_SECONDS
 
+    def _record(self, event: Event) -> None:
+        self.record(event)
+        if self.planned is not None:
+            self.planned.take(event)
+
     def _next(self) -> Proposal | None:
-        left = self.budget.remaining(self.history, self.now())
-        if self._is_late():
+        if self.planned is not None and not self.planned.is_ready(self.history.next_number):
             return None
-        self.history.remaining = left
+        left = self.budget.remaining(self.known, self.now())
+        if self._is_late() or self.budget.enough(self.known) is not None:
+            return None
+        self.known.remaining = left
         proposal = self._baseline(left)
         if proposal is None and left.trials != 0:
             proposal = self._ask()
@@ -163,7 +180,7 @@ class Study:
             return None
         try:
             rng = random.Random(f"{self.ground.seed}:{len(self.history)}")
-            proposal = self.strategy.propose(self.history, rng)
+            proposal = self.strategy.propose(self.known, rng)
             if proposal is None:
                 return None
             self.composition.space.validate(proposal.candidate.values)
@@ -176,7 +193,7 @@ class Study:
         if trial.role != "candidate" or trial.is_finished or self._strategy_failed:
             return False  # baselines are not the strategy's
         try:
-            return self.strategy.should_stop(trial, self.history)
+            return self.strategy.should_stop(trial, self.known)
         except Exception as error:  # as above
             self._give_up_strategy(error)
             return False
@@ -190,11 +207,11 @@ class Study:
             evidence=f"The strategy failed and proposes nothing more: {type(error).__name__}: {error}",
             remedy="Tell its author, or choose another with --strategy NAME; what was trained so far is kept.",
         )
-        self.record(FindingMade(finding=finding))
+        self._record(FindingMade(finding=finding))
 
     def _baseline(self, left: Remaining) -> Proposal | None:
         for candidate in self.composition.baselines:
-            if not self.history.tried(candidate.values):
+            if not self.known.tried(candidate.values):
                 seconds = None if left.seconds is None else _baseline_seconds(left.seconds)
                 return Proposal(candidate=candidate, fidelity=Fidelity(epochs=1, seconds=seconds), role="baseline")
         return None
@@ -208,11 +225,11 @@ class Study:
         if self.budget.seconds is None or seconds is None:
             return 10.0
         strict = max(1.0, 0.01 * self.budget.seconds)
-        left = self.history.remaining.seconds or 0.0
+        left = self.known.remaining.seconds or 0.0
         return min(max(strict, seconds, 5.0), max(left - seconds, 0.0) + strict)
 
     def _take(self, event: Event) -> None:
-        self.record(event)
+        self._record(event)
         match event:
             case EpochFinished():
                 if event.is_best:
@@ -230,7 +247,7 @@ class Study:
             seconds = trial.fidelity.seconds
             if seconds is not None and self.now() - trial.started > seconds + 2 * self._grace(seconds):
                 self.backend.stop(trial.number)
-                self.record(TrialFailed(trial=trial.number, error="The trial ignored its time limit and was given up."))
+                self._record(TrialFailed(trial=trial.number, error="The trial ignored its time limit and was given up."))
 
 
 def _baseline_seconds(left: float) -> float:

@@ -125,12 +125,14 @@ def _seen_at(view: View, share: float) -> View:
 
 @contextmanager
 def _threads_for(job: TrialJob) -> Iterator[None]:
-    """Hold a trial on a few hundred series or texts to one thread.
+    """Compute with the job's threads, on a few hundred series or texts with one.
 
-    There is nothing to share in tensors that small, and two threads that wait for each other on a busy machine
+    How a sum is rounded depends on them. And there is nothing to share in tensors that small, and two threads that wait for each other on a busy machine
     take ten times as long as one.
     """
     before = torch.get_num_threads()
+    if job.threads > 0 and job.threads != before:
+        torch.set_num_threads(job.threads)
     if job.profile.folds and job.profile.task.modality != "image":
         torch.set_num_threads(1)
     try:

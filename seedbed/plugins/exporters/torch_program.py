@@ -15,22 +15,34 @@ from seedbed.core.results.predict import Live, Model
 from seedbed.core.specs import NoOptions
 from seedbed.core.training.evaluate import view_maker
 from seedbed.core.training.outputs import readout
+from seedbed.core.training.predictions import FLOOR
 
 
 class Program(nn.Module):
     """Inputs (N, C, H, W) float32 in [0, 1], of the bundle's form → probabilities (N, K), or values (N,)."""
 
-    def __init__(self, live: list[Live], profile: Profile) -> None:
+    def __init__(self, live: list[Live], profile: Profile, temperature: float) -> None:
         super().__init__()
         self._profile = profile
+        self._temperature = temperature
         self._live = live
         self.models = nn.ModuleList(each.model for each in live)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the weighted mean of the members' predictions, each over its test-time views."""
+        """Return the weighted mean of the members' predictions, each over its test-time views, at the temperature."""
         total = sum(each.part.weight for each in self._live)
         found = [self._predictions(each, inputs) * (each.part.weight / total) for each in self._live]
-        return torch.stack(found).sum(0)
+        return self._softened(torch.stack(found).sum(0))
+
+    def _softened(self, outputs: Tensor) -> Tensor:
+        """As `core/training/predictions.softened`."""
+        kind = self._profile.task.kind
+        if kind == "regression" or self._temperature == 1.0:
+            return outputs
+        logits = outputs.clamp(min=FLOOR).log()
+        if kind == "multilabel":
+            return ((logits - (1 - outputs).clamp(min=FLOOR).log()) / self._temperature).sigmoid()
+        return (logits / self._temperature).softmax(1)
 
     def _predictions(self, live: Live, inputs: Tensor) -> Tensor:
         view = live.part.member.view
@@ -55,7 +67,7 @@ class TorchProgram:
             raise UsageError(f"Only models of images are exported so far, and this one takes {model.task.modality}.")
         example = torch.rand(2, form.channels, form.height, form.width)
         batch = torch.export.Dim("batch", min=1)
-        whole = Program(model.live, model.bundle.profile).eval()
+        whole = Program(model.live, model.bundle.profile, model.bundle.temperature).eval()
         program = torch.export.export(whole, (example,), dynamic_shapes={"inputs": {0: batch}})
         torch.export.save(program, output)
         return output

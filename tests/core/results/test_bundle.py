@@ -12,8 +12,9 @@ from seedbed.core.data.preparing.decode import ImageForm
 from seedbed.core.data.preparing.prepare_again import InputForm
 from seedbed.core.data.profile import Profile
 from seedbed.core.data.view import View
-from seedbed.core.errors import DataError
+from seedbed.core.errors import DataError, UsageError
 from seedbed.core.results.bundle import bundle_folder, holds, read_bundle, save_bundle
+from seedbed.core.results.calibration import Calibration
 from seedbed.core.task import Task
 from seedbed.core.training.member import Component, Member, load_member
 
@@ -52,10 +53,10 @@ def trial(tmp_path):
     return make
 
 
-def _save(folder, *trials, weights=None, score=0.9):
+def _save(folder, *trials, weights=None, score=0.9, calibration=None):
     weights = weights or [1.0] * len(trials)
     pairs = list(zip(trials, weights, strict=True))
-    return save_bundle(folder, pairs, PROFILE, FORM, score=score, source="photos/")
+    return save_bundle(folder, pairs, PROFILE, FORM, score=score, source="photos/", calibration=calibration)
 
 
 def _contents(folder):
@@ -72,6 +73,43 @@ def test_a_saved_bundle_reads_back_as_it_was(tmp_path, trial):
     assert (found.profile, found.form, found.score, found.source) == (PROFILE, FORM, 0.9, "photos/")
     assert {"python", "torch", "numpy"} <= set(found.versions)
     assert _contents(tmp_path / "best") == {3: "weights of 3", 7: "weights of 7"}
+
+
+CALIBRATION = Calibration(rows=3, temperature=1.7, ece_before=0.1, ece_after=0.03, table=(0.1, 0.2, 1 / 3))
+
+
+def test_its_calibration_reads_back_to_the_last_bit(tmp_path, trial):
+    _save(tmp_path / "best", trial(3), calibration=CALIBRATION)
+    found = read_bundle(tmp_path / "best")
+    assert found.calibration == CALIBRATION
+    assert (found.temperature, found.threshold(0.25)) == (1.7, 1 / 3)
+
+
+def test_a_bundle_from_before_there_were_calibrations_predicts_and_does_not_abstain(tmp_path, trial):
+    best = tmp_path / "best"
+    _save(best, trial(3), calibration=CALIBRATION)
+    old = json.loads((best / "bundle.json").read_text())
+    del old["calibration"]
+    (best / "bundle.json").write_text(json.dumps(old))
+    found = read_bundle(best)
+    assert (found.calibration, found.temperature) == (None, 1.0)
+    with pytest.raises(UsageError, match=r"saved without a calibration.*train it again"):
+        found.threshold(0.25)
+
+
+def test_a_bundle_holds_its_own_calibration_and_no_other(tmp_path, trial):
+    folders = [trial(3)]
+    _save(tmp_path / "best", *folders, calibration=CALIBRATION)
+    assert holds(tmp_path / "best", folders, CALIBRATION)
+    assert holds(tmp_path / "best", folders)
+    assert not holds(tmp_path / "best", folders, replace(CALIBRATION, temperature=1.8))
+
+
+def test_a_damaged_calibration_is_refused_with_its_bundle(tmp_path, trial):
+    _save(tmp_path / "best", trial(1), calibration=CALIBRATION)
+    _rewrite(tmp_path / "best", calibration={"rows": 3, "temperature": -1.0})
+    with pytest.raises(DataError, match="is damaged"):
+        read_bundle(tmp_path / "best")
 
 
 def test_it_notes_the_versions_of_what_is_installed_and_of_nothing_else(tmp_path, trial, monkeypatch):

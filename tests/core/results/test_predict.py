@@ -19,12 +19,13 @@ from seedbed.core.data.preparing.decode import ImageForm
 from seedbed.core.data.preparing.prepare_again import InputForm
 from seedbed.core.errors import DataError, ExitCode, PluginError, TrialError
 from seedbed.core.results.bundle import save_bundle
+from seedbed.core.results.calibration import Calibration
 from seedbed.core.results.predict import Model
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.events import TrialFinished
 from seedbed.core.specs import ReaderSpec, Requires
 from seedbed.core.training.member import load_member
-from seedbed.core.training.predictions import load_predictions
+from seedbed.core.training.predictions import load_predictions, softened
 
 FORM = InputForm(image=ImageForm(height=12, width=12, channels=1))
 
@@ -45,8 +46,9 @@ def trials(made, tmp_path_factory):
     return found
 
 
-def _bundle(folder, made, trials, weights=(1.0,), form=FORM):
-    save_bundle(folder, list(zip(trials, weights, strict=False)), made.profile, form, score=0.9, source="here")
+def _bundle(folder, made, trials, weights=(1.0,), form=FORM, calibration=None):
+    pairs = list(zip(trials, weights, strict=False))
+    save_bundle(folder, pairs, made.profile, form, score=0.9, source="here", calibration=calibration)
     return folder
 
 
@@ -329,3 +331,14 @@ def test_a_bundle_can_be_moved(folder, tmp_path, model):
     moved = Path(shutil.copytree(folder, tmp_path / "elsewhere"))
     pixels, _ = bars(6, seed=2)
     assert np.array_equal(Model(moved, fake_lookup(), "cpu").predict_proba(pixels), model.predict_proba(pixels))
+
+
+def test_the_average_is_brought_to_the_temperature_of_the_bundle_and_the_answers_stay(made, trials, tmp_path):
+    pixels, _ = bars(30, seed=9)
+    plain = Model(_bundle(tmp_path / "plain", made, trials, weights=(3.0, 1.0)), fake_lookup(), "cpu")
+    calibration = Calibration(rows=1, temperature=2.0)
+    folder = _bundle(tmp_path / "calibrated", made, trials, weights=(3.0, 1.0), calibration=calibration)
+    found = Model(folder, fake_lookup(), "cpu")
+    assert np.array_equal(found.predict_proba(pixels), softened(plain.predict_proba(pixels), 2.0, "classification"))
+    assert np.abs(np.log(found.predict_proba(pixels)) - np.log(plain.predict_proba(pixels))).max() > 1
+    assert found.predict(pixels) == plain.predict(pixels)
