@@ -74,6 +74,10 @@ def start(
     part: str | None = None,
     repair: str = "safe",
     metric: str | None = None,
+    target_score: float | None = None,
+    patience: int | None = None,
+    max_latency: str | float | None = None,
+    experience: bool = True,
     strategy: str = "auto",
     backend: str = "local",
     device: str = "auto",
@@ -99,7 +103,10 @@ def start(
             rows are for training, validation and test, which rows must stay on one side, what came when.
         task, modality: where the data leaves them open, or the guess is wrong.
         repair: which repairs of the data are applied: `"none"`, `"safe"` ones or `"all"`; its files stay as they are.
-        time: the whole budget, as `"10m"` or in seconds; `trials` bounds the candidates instead or too.
+        time: the whole budget, as `"10m"` or in seconds; `trials` bounds the candidates instead or too. The search
+            also ends at a `target_score`, or after `patience` candidates without a better one.
+        max_latency: the time that predicting one row may take in use, as `"10ms"` or in seconds.
+        experience: whether earlier runs on this machine may be learnt from; what is kept of them never leaves it.
         out: the run's folder; `runs/NAME-N` where it is None.
         use, without: components as `"kind:name"`; `fixed` pins parameters of the search space.
         plugins: modules, module names or files beside those that are installed.
@@ -125,6 +132,10 @@ def start(
         metric=metric,
         seconds=parse_duration(str(time)) if time is not None else None,
         trials=trials,
+        target_score=target_score,
+        patience=patience,
+        max_latency=parse_duration(str(max_latency)) if max_latency is not None else None,
+        experience=experience,
         strategy=strategy,
         backend=backend,
         device=device,

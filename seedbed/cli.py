@@ -11,7 +11,7 @@ import click
 
 from seedbed import __version__
 from seedbed.core.errors import ExitCode, UsageError
-from seedbed.options import as_json_option, data_options, fit_options
+from seedbed.options import abstain_option, as_json_option, data_options, fit_options
 from seedbed.shell import (
     Commands,
     Group,
@@ -198,14 +198,6 @@ def leaderboard(ctx: click.Context, run: Path, *, as_json: bool) -> None:
 
     found = open_run(run, plugins=plugins_named(ctx))
     emit(show.to_json(found.summary()) if as_json else show.leaderboard(found.leaderboard))
-
-
-abstain_option = click.option(
-    "--abstain",
-    metavar="SHARE",
-    type=float,
-    help="Answer only where one class remains possible, wrong for at most this share of the rows, as 0.05.",
-)
 
 
 @main.command()

@@ -27,6 +27,10 @@ _FIT = (
     click.option("--metric", metavar="NAME", help="Score that decides."),
     click.option("--time", metavar="DURATION", help="Time for everything, as 90s, 10m or 2h."),
     click.option("--trials", type=click.IntRange(1), metavar="N", help="Number of candidates to try."),
+    click.option("--target-score", type=float, metavar="SCORE", help="End once a candidate scores so well."),
+    click.option("--patience", type=click.IntRange(1), metavar="N", help="End after N trials without a better one."),
+    click.option("--max-latency", metavar="DURATION", help="Time one row may take in use, as 10ms."),
+    click.option("--experience/--no-experience", default=True, help="Learn from earlier runs on this machine."),
     click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder for the run."),
     click.option("--strategy", metavar="NAME", default="auto", help="What decides what to try next."),
     click.option("--backend", metavar="NAME", default="local", help="Where trials run."),
@@ -57,5 +61,12 @@ data_options = _all(_DATA)
 
 fit_options = _all(_FIT)
 """Everything that `fit` takes but the data."""
+
+abstain_option = click.option(
+    "--abstain",
+    metavar="SHARE",
+    type=float,
+    help="Answer only where one class remains possible, wrong for at most this share of the rows, as 0.05.",
+)
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

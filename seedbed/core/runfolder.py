@@ -144,16 +144,18 @@ def save_provenance(folder: RunFolder, settings: Settings, version: str) -> None
 def _as_toml(settings: Settings) -> str:
     """Return the options that were given, under the names of the command line."""
     given = asdict(settings)
-    usual = {"repair": "safe"}
+    usual = {"repair": "safe", "experience": True}
     options = {
         "time": None if settings.seconds is None else f"{settings.seconds:.3f}s",
         "set": given.pop("fixed"),
     }
     given["input"] = given.pop("inputs")
-    options |= {key: value for key, value in given.items() if key not in ("source", "seconds")}
+    latency = given.pop("max_latency")
+    given["max_latency"] = None if latency is None else f"{latency:g}s"
+    options |= {key.replace("_", "-"): value for key, value in given.items() if key not in ("source", "seconds")}
     lines = [f"# seedbed fit {json.dumps(settings.source)} --config config.toml"]
     for key, value in sorted(options.items()):
-        if (value not in (None, (), {}, 0, False) and usual.get(key) != value) or key == "seed":
+        if key == "seed" or (value != usual[key] if key in usual else value not in (None, (), {}, 0, False)):
             # Strings, numbers, booleans and lists are written alike in TOML and JSON; tables are not.
             text = _toml(list(value) if isinstance(value, tuple) else value)
             if isinstance(value, dict):

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedbed.core.errors import ExitCode, UsageError
@@ -31,6 +31,7 @@ def test_what_is_no_positive_duration_is_refused_with_examples(text):
         parse_duration(text)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 99), st.integers(0, 99), st.integers(1, 99))
 def test_the_parts_of_a_duration_add_up(hours, minutes, seconds):
     assert parse_duration(f"{hours}h{minutes}m{seconds}s") == 3600 * hours + 60 * minutes + seconds
