@@ -22,8 +22,21 @@ if TYPE_CHECKING:
     from seedbed.core.task import Modality
     from seedbed.estimator import AutoML
     from seedbed.inspection import Inspection
+    from seedbed.replays import Replayed
 
-__all__ = ["AutoML", "Handle", "Inspection", "Run", "fit", "inspect", "load", "open_registry", "open_run", "start"]
+__all__ = [
+    "AutoML",
+    "Handle",
+    "Inspection",
+    "Run",
+    "fit",
+    "inspect",
+    "load",
+    "open_registry",
+    "open_run",
+    "replay",
+    "start",
+]
 
 Plugins = Sequence[str | ModuleType]
 
@@ -256,6 +269,34 @@ def open_run(path: str | Path, plugins: Plugins = ()) -> Run:
     seed = history.started.seed if history.started else 0
     ranking = rank_run(history, history.profile, folder, registry, seed=seed, seconds_left=None)
     return Run(folder.path, history, ranking.board, registry, interrupted=False)
+
+
+def replay(
+    path: str | Path,
+    *,
+    out: str | Path | None = None,
+    workers: int = 0,
+    backend: str | None = None,
+    plugins: Plugins = (),
+    monitors: Sequence[str | Monitor] = (),
+) -> Replayed:
+    """Do a run again from its journal, in another folder, and say whether it came to the same leaderboard.
+
+    A timed run too: what the clock decided is read back, so it may take longer than the first time.
+
+    Args:
+        path: the folder of a run that has ended.
+        out: the new run's folder; `PATH-replay-N` where it is None.
+        workers: trials at a time; that changes nothing but the time it takes.
+        backend: where trials run; as the first time where it is None.
+
+    Raises:
+        DataError: there is no run, or it never described its data.
+        UsageError: the data has changed since.
+    """
+    from seedbed.replays import run_again
+
+    return run_again(path, out=out, workers=workers, backend=backend, plugins=plugins, monitors=monitors, cache=home())
 
 
 def home() -> Path:

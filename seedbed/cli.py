@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedbed import __version__
+from seedbed.cli_runs import diff, evaluate, leaderboard, predict, replay
 from seedbed.core.errors import ExitCode, UsageError
-from seedbed.options import abstain_option, as_json_option, data_options, fit_options
+from seedbed.options import as_json_option, data_options, fit_options
 from seedbed.shell import (
     Commands,
     Group,
@@ -187,98 +188,8 @@ def demo(ctx: click.Context, name: str, time: str, out: Path | None) -> None:
     ctx.exit(code)
 
 
-@main.command()
-@click.argument("run", type=click.Path(exists=True, path_type=Path))
-@as_json_option
-@click.pass_context
-def leaderboard(ctx: click.Context, run: Path, *, as_json: bool) -> None:
-    """Show the trials of RUN in their honest order: who leads, who is tied, and what failed."""
-    from seedbed import show
-    from seedbed.api import open_run
-
-    found = open_run(run, plugins=plugins_named(ctx))
-    emit(show.to_json(found.summary()) if as_json else show.leaderboard(found.leaderboard))
-
-
-@main.command()
-@click.argument("run", type=click.Path(exists=True, path_type=Path))
-@click.argument("data")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--proba", is_flag=True, help="Add a column p_<class> for each class.")
-@abstain_option
-@as_json_option
-@click.pass_context
-def predict(
-    ctx: click.Context,
-    /,
-    run: Path,
-    data: str,
-    output: Path | None,
-    *,
-    proba: bool,
-    abstain: float | None,
-    as_json: bool,
-) -> None:
-    """Predict every row of DATA, in order, with the model of RUN.
-
-    Writes CSV to stdout, or to FILE in the format of its suffix (.csv, .json, .jsonl).
-    """
-    from seedbed import prediction_files as files
-
-    form = files.form_of(output) if output else "json" if as_json else "csv"
-    from seedbed.api import load
-
-    model = load(run, plugins=plugins_named(ctx))
-    found = model.predict_frame(data, abstain=abstain)
-    rows = files.prediction_rows(
-        found.inputs,
-        found.predictions,
-        found.outputs if proba else None,
-        model.classes,
-        candidates=found.candidates,
-        bounds=found.bounds,
-    )
-    if found.unreadable:
-        row, reason = next(iter(found.unreadable.items()))
-        click.echo(
-            f"{len(found.unreadable):,} of {len(rows):,} inputs cannot be read and have no prediction; "
-            f"the first is {found.inputs[row]}: {reason}",
-            err=True,
-        )
-    if abstain is not None:
-        is_number = found.bounds is not None
-        click.echo(files.promise(found.predictions, abstain, len(found.unreadable), is_number=is_number), err=True)
-    encoded = files.encode(rows, form)
-    if output is None:
-        emit(encoded)
-        return
-    try:
-        output.write_bytes(encoded)
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error}; give another -o FILE.") from error
-    if as_json:
-        from seedbed.show import to_json
-
-        emit(to_json({"output": output, "examples": len(rows)}))
-
-
-@main.command()
-@click.argument("run", type=click.Path(exists=True, path_type=Path))
-@click.argument("data")
-@abstain_option
-@as_json_option
-@click.pass_context
-def evaluate(ctx: click.Context, run: Path, data: str, *, abstain: float | None, as_json: bool) -> None:
-    """Score the model of RUN on labelled DATA."""
-    from seedbed import show
-    from seedbed.api import load
-    from seedbed.prediction_files import covered
-
-    model = load(run, plugins=plugins_named(ctx))
-    found = model.evaluate(data, abstain=abstain)
-    emit(show.to_json(found) if as_json else show.evaluation(found, model.task.metric))
-    if abstain is not None and not as_json:
-        emit(covered(found["abstain"]))
+for _command in (leaderboard, predict, evaluate, replay, diff):
+    main.add_command(_command)
 
 
 @main.group(cls=Group)

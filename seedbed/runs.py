@@ -48,7 +48,7 @@ class Handle:
     ) -> None:
         self._settings, self._registry = settings, registry
         self._feed = _Feed()
-        self._watchers = [self._feed.watch, *(_maker(each, registry) for each in monitors)]
+        self._watchers = [self._feed.watch, *(maker(each, registry) for each in monitors)]
         self._data, self._folder, self._cache, self._began = data, folder, cache, began
         self._cancelled, self._done = threading.Event(), threading.Event()
         self._outcome: Outcome | None = None
@@ -150,7 +150,8 @@ class _Feed:
             yield event
 
 
-def _maker(monitor: str | Monitor, registry: Registry) -> Callable[[Workplace], Monitor]:
+def maker(monitor: str | Monitor, registry: Registry) -> Callable[[Workplace], Monitor]:
+    """Return what makes a monitor for a run, from its name or the object itself."""
     if not isinstance(monitor, str):
         return lambda workplace: monitor
     spec = registry.get("monitor", monitor)

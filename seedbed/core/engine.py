@@ -65,7 +65,7 @@ def fit(request: Request) -> Outcome:
         Interrupted: the run was cancelled before there was a model.
     """
     with Session(request) as session:
-        run = _Steps(session)
+        run = Steps(session)
         dataset = run.read()
         prepared = run.prepare(dataset)
         checked = run.check(dataset, prepared)
@@ -80,7 +80,7 @@ def fit(request: Request) -> Outcome:
         return run.finish(ended, ranking)
 
 
-class _Steps:
+class Steps:
     """The steps of `fit`, each of which journals what it did."""
 
     def __init__(self, session: Session) -> None:
@@ -96,11 +96,17 @@ class _Steps:
             lookup=self.lookup,
             cache=session.request.cache,
             data=session.request.data,
-            report=self._enter,
+            report=self.enter,
             cancelled=session.request.cancelled,
         )
 
-    def _enter(self, stage: str, detail: str = "") -> None:
+    @property
+    def described(self) -> Profile | None:
+        """What the data was when it was described: a run that goes on must find it so."""
+        return self.history.profile
+
+    def enter(self, stage: str, detail: str = "") -> None:
+        """Journal that the run moves on; raise Interrupted if it is to end and there is nothing to keep."""
         if self.request.cancelled() and not self.history.tally.scored:
             raise Interrupted("Stopped before the first model was trained; there is nothing to keep.")
         self.chronicle.record(StageEntered(stage=stage, detail=detail))
@@ -114,7 +120,7 @@ class _Steps:
     def prepare(self, dataset: Dataset) -> Prepared:
         """Decode everything once; what an earlier run decoded is only opened."""
         prepared = self.intake.prepare(dataset)
-        described = self.history.profile
+        described = self.described
         if described is not None and described.fingerprint != prepared.fingerprint:
             raise UsageError(
                 f"The data in {self.settings.source} has changed since this run began; "
@@ -171,7 +177,7 @@ class _Steps:
 
     def search(self, composition: Composition, ready: Ready, profile: Profile) -> str:
         """Ask and tell until the budget is spent; every better model becomes the bundle at once."""
-        self._enter("searching")
+        self.enter("searching")
         spec = self.request.lookup.get("strategy", self.settings.strategy)
         strategy = self.request.lookup.load(spec)(spec.options(), composition.space, profile)
         kept = profile.task.worth(self.history.bundle.score if self.history.bundle else None)
@@ -187,16 +193,7 @@ class _Steps:
                 kept = worth
 
         return Study(
-            ground=Ground(
-                profile=profile,
-                data=ready.prepared.folder.absolute(),
-                tokens=ready.tokens_folder,
-                splits=self.folder.splits.absolute(),
-                trials=self.folder.trials.absolute(),
-                seed=self.settings.seed,
-                device=self.settings.device,
-                threads=self.place.threads,
-            ),
+            ground=self.ground(ready, profile),
             strategy=cast(Strategy, strategy),
             backend=self.backend,
             budget=self.budget,
@@ -209,9 +206,22 @@ class _Steps:
             planned=self.session.planned(),
         ).run()
 
+    def ground(self, ready: Ready, profile: Profile) -> Ground:
+        """Return what all trials share."""
+        return Ground(
+            profile=profile,
+            data=ready.prepared.folder.absolute(),
+            tokens=ready.tokens_folder,
+            splits=self.folder.splits.absolute(),
+            trials=self.folder.trials.absolute(),
+            seed=self.settings.seed,
+            device=self.settings.device,
+            threads=self.place.threads,
+        )
+
     def rank(self, profile: Profile) -> Ranking:
         """Order the trials honestly and write the board down."""
-        self._enter("ending")
+        self.enter("ending")
         left = None if self.budget.seconds is None else self.budget.seconds - self.chronicle.now()
         ranking = rank_run(
             self.history,

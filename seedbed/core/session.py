@@ -32,6 +32,7 @@ class Request:
     """A run to be done: what, where, with which components, and how it is watched and stopped.
 
     `data` is the data itself where it does not lie at `settings.source`.
+    `replays` is the folder of the run that is done again, if it is that, and `asked` what that was asked to do.
     `began` is the Unix time from which the budget counts; `plugins` reopen the registry elsewhere.
     """
 
@@ -47,6 +48,8 @@ class Request:
     monitors: Sequence[Callable[[Workplace], Monitor]] = ()
     cancelled: Callable[[], bool] = lambda: False
     version: str = ""
+    replays: str = ""
+    asked: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class Session(AbstractContextManager["Session"]):
         self._stack.callback(self.chronicle.close)
         self.history = self.chronicle.history
         self._begin(before)
-        save_provenance(self.folder, settings, request.version)
+        save_provenance(self.folder, request.asked or settings, request.version)
 
     def _workplace(self) -> Workplace:
         settings, cores = self.settings, os.cpu_count() or 1
@@ -153,7 +156,7 @@ class Session(AbstractContextManager["Session"]):
         return cast(Backend, self.request.lookup.load(spec)(spec.options(), self.place))
 
     def _begin(self, before: RunStarted | None) -> None:
-        settings = self.settings
+        request, settings = self.request, self.settings
         if before is not None and (before.source, before.seed) != (settings.source, settings.seed):
             raise UsageError(
                 f"{self.folder.path} was begun with {before.source} and seed {before.seed}; "
@@ -167,13 +170,14 @@ class Session(AbstractContextManager["Session"]):
             )
         self.chronicle.record(
             RunStarted(
-                version=self.request.version,
+                version=request.version,
                 source=settings.source,
                 seed=settings.seed,
                 budget_seconds=self.budget.seconds,
                 budget_trials=self.budget.trials,
                 threads=self.place.threads,
                 ahead=self.ahead,
+                replays=request.replays,
                 resumed=before is not None,
             )
         )

@@ -18,6 +18,9 @@ Role = Literal["candidate", "baseline"]
 Decision = tuple[str, str | int | float | bool]
 """What was decided by a clock or by what else may differ the next time, and its outcome."""
 
+ENDED = "ended@"
+"""How decisions say that a trial was ended from outside; the number of looks it had had by then follows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

@@ -24,7 +24,7 @@ class RunStarted(Event):
     """A run began, or began again (`resumed`).
 
     `threads` is what each trial computes with, which decides how sums are rounded; `ahead` how many trials a plan
-    in work units is laid ahead of their results, 0 where the clock counts.
+    in work units is laid ahead of their results, 0 where the clock counts. `replays` names the run that is done again.
     """
 
     version: str
@@ -34,6 +34,7 @@ class RunStarted(Event):
     budget_trials: int | None = None
     threads: int = 0
     ahead: int = 0
+    replays: str = ""
     resumed: bool = False
 
 

@@ -247,7 +247,8 @@ class Study:
             seconds = trial.fidelity.seconds
             if seconds is not None and self.now() - trial.started > seconds + 2 * self._grace(seconds):
                 self.backend.stop(trial.number)
-                self._record(TrialFailed(trial=trial.number, error="The trial ignored its time limit and was given up."))
+                error = "The trial ignored its time limit and was given up."
+                self._record(TrialFailed(trial=trial.number, error=error))
 
 
 def _baseline_seconds(left: float) -> float:

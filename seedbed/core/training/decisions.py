@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
 from seedbed.core.errors import TrialError
-from seedbed.core.search.candidate import Decision
+from seedbed.core.search.candidate import ENDED, Decision
 
 V = TypeVar("V", str, int, float, bool)
 
@@ -22,7 +22,7 @@ class ScriptOver(TrialError):
 
 def ended_after(looks: int) -> str:
     """Return how a script says that the trial was ended from outside, after so many looks."""
-    return f"ended@{looks}"
+    return f"{ENDED}{looks}"
 
 
 class Decisions:

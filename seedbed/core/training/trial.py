@@ -127,8 +127,8 @@ def _seen_at(view: View, share: float) -> View:
 def _threads_for(job: TrialJob) -> Iterator[None]:
     """Compute with the job's threads, on a few hundred series or texts with one.
 
-    How a sum is rounded depends on them. And there is nothing to share in tensors that small, and two threads that wait for each other on a busy machine
-    take ten times as long as one.
+    How a sum is rounded depends on them. And there is nothing to share in tensors that small, and two threads that
+    wait for each other on a busy machine take ten times as long as one.
     """
     before = torch.get_num_threads()
     if job.threads > 0 and job.threads != before:

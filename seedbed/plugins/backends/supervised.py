@@ -91,6 +91,8 @@ def allowed_seconds(job: Job, unix_now: float) -> float | None:
     """How long a job that begins now was meant to take, None where nobody said."""
     if isinstance(job, EvaluationJob):
         return job.seconds
+    if job.script is not None:  # done again, in as much time as that takes
+        return None
     seconds = job.fidelity.seconds
     if seconds is None or job.not_after is None:
         return seconds
