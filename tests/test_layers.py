@@ -14,8 +14,11 @@ ROOT = Path(__file__).parents[1] / "seedbed"
 FILES = sorted(ROOT.rglob("*.py"))
 LIMIT = 350
 
-SHELL = ("cli", "options", "shell", "show", "show_inspection", "doctor", "prediction_files", "__main__")
-FACE = ("api", "estimator", "inspection", "page", "runs")
+SHELL = (
+    *("cli", "cli_runs", "options", "shell", "doctor", "prediction_files", "__main__"),
+    *("show", "show_board", "show_forecast", "show_inspection", "show_replay"),
+)
+FACE = ("api", "estimator", "inspection", "page", "page_forecast", "replays", "runs")
 ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | {
     "worker": "worker", "core": "core", "registry": "registry", "plugins": "plugins", "__init__": "names"
 }  # fmt: skip
@@ -34,7 +37,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "pluggy": ("registry/",),
     "pytest": ("registry/conformance/",),
-    "click": ("cli.py", "options.py", "shell.py", "registry/shelf.py"),
+    "click": ("cli.py", "cli_runs.py", "options.py", "shell.py", "registry/shelf.py"),
     "rich": ("plugins/monitors/",),
     "timm": ("plugins/",),
 }
@@ -54,7 +57,7 @@ FLOORS = (
     ("search",),
     ("training",),
     ("results", "runfolder"),
-    ("intake", "session", "engine", "work"),
+    ("intake", "session", "engine", "replay", "work"),
 )
 
 
