@@ -11,11 +11,11 @@ from seedbed.core.data.check import by_severity
 from seedbed.core.data.dataset import Dataset
 from seedbed.core.data.prepared import Prepared
 from seedbed.core.data.preparing.prepare_again import Ready
-from seedbed.core.data.profile import Profile
+from seedbed.core.data.profile import Finding, Profile
 from seedbed.core.data.repair import Checked
 from seedbed.core.data.schema import Schema
 from seedbed.core.data.splitting.split import Splits, load_splits, save_splits
-from seedbed.core.errors import Interrupted, NoCandidateSucceeded, UsageError
+from seedbed.core.errors import DataError, Interrupted, NoCandidateSucceeded, UsageError
 from seedbed.core.intake import Intake
 from seedbed.core.protocols import Strategy
 from seedbed.core.results.bundle import holds, save_bundle
@@ -187,9 +187,7 @@ class Steps:
             trial = self.history.trials[number]
             for finding in diagnose(trial, self.lookup) if trial.result is not None else ():
                 self.chronicle.record(FindingMade(finding=finding, trial=number))
-            if (worth := profile.task.worth(trial.score)) > kept:
-                calibration = calibrate(load_predictions(self.folder.trial(number) / PREDICTIONS))
-                self._save({number: 1.0}, ready, profile, trial.score, calibration)
+            if (worth := profile.task.worth(trial.score)) > kept and self._keep_trial(number, ready, profile):
                 kept = worth
 
         return Study(
@@ -266,6 +264,22 @@ class Steps:
             f"No candidate succeeded ({reasons or 'the time was too short to begin one'}). "
             f"`seedbed leaderboard {self.folder.path}` shows all; tracebacks lie in {self.folder.trials}."
         )
+
+    def _keep_trial(self, number: int, ready: Ready, profile: Profile) -> bool:
+        """Make one trial the bundle; where its files are gone, say so: the others are still to come."""
+        try:
+            calibration = calibrate(load_predictions(self.folder.trial(number) / PREDICTIONS))
+            self._save({number: 1.0}, ready, profile, self.history.trials[number].score, calibration)
+        except DataError as error:
+            finding = Finding(
+                check="model_lost",
+                severity="error",
+                evidence=f"Trial {number} reports a score, but what it leaves cannot be used: {error}",
+                remedy="See that nothing else writes to the run's folder, and that the backend brings files back.",
+            )
+            self.chronicle.record(FindingMade(finding=finding, trial=number))
+            return False
+        return True
 
     def _save(
         self,
