@@ -111,7 +111,8 @@ class TrialJob:
     trial's time early where its start was delayed, by a worker that still had to import torch for instance.
     The trial keeps the time free that scoring `rows_after` more rows will take when it is done. What is no more
     than a yardstick (`is_yardstick`, a baseline) learns nothing from the validation rows after it was judged.
-    With a `script`, the decisions of an earlier run of the same trial, it is done again as it was then.
+    `to_beat` is the best score of a candidate when the trial began: one that stays clearly behind it is judged and
+    learns nothing more. With a `script`, the decisions of an earlier run of the same trial, it is done again as it was then.
     """
 
     trial: int
@@ -129,6 +130,7 @@ class TrialJob:
     not_after: float | None = None
     rows_after: int = 0
     is_yardstick: bool = False
+    to_beat: float | None = None
     script: tuple[Decision, ...] | None = None
 
 

@@ -72,12 +72,13 @@ class ComponentRefused(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialStarted(Event):
-    """A candidate was handed to the backend."""
+    """A candidate was handed to the backend; `to_beat` was the best score of a candidate by then."""
 
     trial: int
     candidate: Candidate
     fidelity: Fidelity
     role: Role = "candidate"
+    to_beat: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -51,6 +51,7 @@ class Trial:
     traceback: str = ""
     resumable: bool = False
     is_cut: bool = False
+    to_beat: float | None = None
     decisions: tuple[Decision, ...] = ()
 
     @property
@@ -138,6 +139,7 @@ class History:
                     candidate=event.candidate,
                     fidelity=event.fidelity,
                     role=event.role,
+                    to_beat=event.to_beat,
                     started=event.at,
                 )
                 self.trials[event.trial] = trial
@@ -254,7 +256,6 @@ class Tally:
             self.best, self.since_best = score, 0
         else:
             self.since_best += 1
-
 
 
 def _follow(trial: Trial, event: TrialEvent) -> Trial:

@@ -67,12 +67,18 @@ class Rerun:
 
     def _begin(self, trial: Trial) -> None:
         self.record(
-            TrialStarted(trial=trial.number, candidate=trial.candidate, fidelity=trial.fidelity, role=trial.role)
+            TrialStarted(
+                trial=trial.number,
+                candidate=trial.candidate,
+                fidelity=trial.fidelity,
+                role=trial.role,
+                to_beat=trial.to_beat,
+            )
         )
 
     def _job(self, trial: Trial) -> TrialJob:
         proposal = Proposal(candidate=trial.candidate, fidelity=trial.fidelity, role=trial.role)
-        job = self.ground.job(trial.number, proposal, grace=10.0, unix_now=time.time())
+        job = self.ground.job(trial.number, proposal, grace=10.0, unix_now=time.time(), to_beat=trial.to_beat)
         return replace(job, script=script_of(trial), not_after=None)
 
 

@@ -52,7 +52,9 @@ class Ground:
     threads: int = 0
     tokens: str = ""
 
-    def job(self, trial: int, proposal: Proposal, *, grace: float, unix_now: float) -> TrialJob:
+    def job(
+        self, trial: int, proposal: Proposal, *, grace: float, unix_now: float, to_beat: float | None = None
+    ) -> TrialJob:
         """Return the job of one trial; its time counts from now, even if its worker is not ready yet."""
         seconds = proposal.fidelity.seconds
         return TrialJob(
@@ -71,6 +73,7 @@ class Ground:
             not_after=None if seconds is None else unix_now + seconds,
             rows_after=self.profile.test,
             is_yardstick=proposal.role == "baseline",
+            to_beat=to_beat,
         )
 
 
@@ -139,17 +142,24 @@ class Study:
             proposal = self._next()
             if proposal is None:
                 return True
-            number = self.history.next_number
+            number, to_beat = self.history.next_number, self.known.tally.best
             self._record(
                 TrialStarted(
                     trial=number,
                     candidate=proposal.candidate,
                     fidelity=proposal.fidelity,
                     role=proposal.role,
+                    to_beat=to_beat,
                 )
             )
             self.backend.submit(
-                self.ground.job(number, proposal, grace=self._grace(proposal.fidelity.seconds), unix_now=time.time())
+                self.ground.job(
+                    number,
+                    proposal,
+                    grace=self._grace(proposal.fidelity.seconds),
+                    unix_now=time.time(),
+                    to_beat=to_beat,
+                )
             )
         return self._is_late()
 

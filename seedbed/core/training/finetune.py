@@ -23,7 +23,17 @@ from seedbed.core.training.assemble import (
 )
 from seedbed.core.training.context import PLAIN, Context, Result
 from seedbed.core.training.folds import over_folds
-from seedbed.core.training.lap import LEAST_LAP, SINCE, adopt, has_lap, lap_of, may_learn_more, time_for_lap, unharmed
+from seedbed.core.training.lap import (
+    LEAST_LAP,
+    SINCE,
+    adopt,
+    has_lap,
+    lap_of,
+    may_be_kept,
+    may_learn_more,
+    time_for_lap,
+    unharmed,
+)
 from seedbed.core.training.member import CHECKPOINT
 from seedbed.core.training.numerics import Numerics, calibrate, default
 from seedbed.core.training.pace import Pace
@@ -67,7 +77,8 @@ def probe(context: Context) -> Result:
     score = _probe(context)
     # Notes tell that time or memory was short before.
     took = context.clock() - began
-    if may_learn_more(context) and not context.notes and context.has_time_for("learn more", lambda: 2.0 * took):
+    is_of_use = may_learn_more(context) and may_be_kept(context, score) and not context.notes
+    if is_of_use and context.has_time_for("learn more", lambda: 2.0 * took):
         _learn_more(context)
     return Result(score=score, epochs=1.0, steps=0)
 
@@ -142,6 +153,8 @@ def _train_all(context: Context, model: Net, options: TuneOptions) -> Result:
     learning = [each for each in model.parameters() if each.requires_grad]
     with time_for_lap(context):
         result = _train(context, model, options)
+    if not may_be_kept(context, result.score):
+        return result
     with unharmed(context):
         lap = lap_of(context, result.epochs)
         if lap.has_time_for("lap", lambda: 1.0 + lap.finish_seconds((), PLAIN)):

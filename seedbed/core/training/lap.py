@@ -32,6 +32,10 @@ LEAST_LAP = 0.25
 _SHARE = 0.3
 """Of a trial's time."""
 
+_NOISE, _LIKE = 2.0, 0.05
+"""How many standard errors behind the best a model may still be kept, if only in an ensemble; of scores that are no
+share of rows, for which there is no such error, what share of them stands in its place."""
+
 _LEAST_GAIN = 0.1
 """Of all rows, what the validation rows must be for it: a few per cent more teach little."""
 
@@ -52,6 +56,17 @@ def has_lap(context: Context) -> bool:
         return False
     total = len(on_all_rows(context).train_rows)
     return total - len(context.train_rows) >= _LEAST_GAIN * total
+
+
+def may_be_kept(context: Context, score: float) -> bool:
+    """Whether a score is not so far behind the best when the trial began that nobody will use its model."""
+    bar, task = context.job.to_beat, context.job.profile.task
+    if bar is None:
+        return True
+    is_share = task.direction == "max" and task.kind != "regression" and 0 <= bar <= 1
+    rows = max(len(context.valid_rows), 1)
+    slack = _NOISE * math.sqrt(bar * (1 - bar) / rows) if is_share else _NOISE * _LIKE * abs(bar)
+    return task.worth(score) >= task.worth(bar) - slack
 
 
 @contextmanager

@@ -180,3 +180,9 @@ def test_the_share_of_the_time_comes_back_however_the_training_ends(made, tmp_pa
         fail()
     assert inside == [(70.0, 0)]
     assert (given.deadline, given.job) == (100.0, Given.job)
+
+
+@pytest.mark.parametrize(("to_beat", "trainings"), [(None, 2), (0.0, 2), (5.0, 1)])
+def test_what_stays_clearly_behind_the_best_learns_nothing_more(made, tmp_path, trained, to_beat, trainings):
+    _train(made, tmp_path / "0000", to_beat=to_beat)
+    assert len(trained) == trainings
