@@ -90,6 +90,7 @@ def examine(*, offline: bool = False, plugins: Sequence[str] = ()) -> Iterator[D
     yield _memory()
     yield _disk(Path.cwd())
     yield cache_health(home())
+    yield experience_health(home())
     yield packages(_version)
     yield from torch_health(probe_torch())
     yield _offline_weights()
@@ -160,6 +161,17 @@ def cache_health(folder: Path) -> Diagnosis:
         remedy = "Set SEEDBED_HOME to a folder that you may write to."
         return Diagnosis("cache folder", "failure", f"{folder}: {error.strerror or error}", remedy)
     return Diagnosis("cache folder", "ok", str(folder))
+
+
+def experience_health(folder: Path) -> Diagnosis:
+    """Say what earlier runs have left to learn from in the cache folder, and where it lies."""
+    from seedbed.core.search.experience_store import recall, store_file
+
+    path = store_file(folder)
+    if not path.is_file():
+        return Diagnosis("experience", "ok", f"none yet; runs leave it in {path}")
+    runs, kilobytes = len(recall(folder)), path.stat().st_size / 1000
+    return Diagnosis("experience", "ok", f"{runs} run{'s' if runs != 1 else ''}, {kilobytes:,.1f} kB in {path}")
 
 
 def _version(package: str) -> str | None:

@@ -57,7 +57,7 @@ FLOORS = (
     ("search",),
     ("training",),
     ("results", "runfolder"),
-    ("intake", "session", "engine", "replay", "work"),
+    ("intake", "session", "steps", "engine", "replay", "work"),
 )
 
 

@@ -12,7 +12,6 @@ from seedbed.core.data.preparing.prepare_again import Ready
 from seedbed.core.data.profile import Profile
 from seedbed.core.data.repair import Checked
 from seedbed.core.data.splitting.split import Splits, load_splits
-from seedbed.core.engine import Outcome, Steps
 from seedbed.core.errors import DataError
 from seedbed.core.results.ensemble import Ensemble, blend
 from seedbed.core.results.leaderboard import Leaderboard
@@ -22,6 +21,7 @@ from seedbed.core.search.events import DataDescribed
 from seedbed.core.search.history import History
 from seedbed.core.search.rerun import Rerun
 from seedbed.core.session import Request, Session
+from seedbed.core.steps import Outcome, Steps
 from seedbed.core.training.member import PREDICTIONS
 from seedbed.core.training.predictions import load_predictions
 

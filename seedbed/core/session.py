@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,9 +18,13 @@ from seedbed.core.protocols import Backend, Lookup, Monitor, Owner, Workplace
 from seedbed.core.runfolder import choose_folder, open_folder, save_provenance
 from seedbed.core.search.budget import Budget, reserve_for
 from seedbed.core.search.chronicle import Chronicle
-from seedbed.core.search.events import RunStarted, TrialStopped
+from seedbed.core.search.compose import Composition
+from seedbed.core.search.events import ExperienceUsed, RunStarted, TrialStopped
+from seedbed.core.search.experience import Experience, Machine
+from seedbed.core.search.experience_store import recall, record_of, remember
 from seedbed.core.search.history import History
 from seedbed.core.search.journal import Journal, read
+from seedbed.core.search.pinning import options_of
 from seedbed.core.search.planned import AHEAD, Planned
 from seedbed.core.settings import Settings
 from seedbed.core.specs import Spec
@@ -101,6 +106,28 @@ class Session(AbstractContextManager["Session"]):
             found.take(event)
         return found
 
+    def ask_experience(self, composition: Composition) -> None:
+        """Journal what earlier runs have to say, before the first trial; a plan is the same with or without them."""
+        profile = self.history.profile
+        if not self.settings.experience or self.budget.seconds is None or self.history.trials or profile is None:
+            return
+        experience = Experience(recall(self.request.cache), self._machine)
+        prior = experience.prior(profile, composition.space, versions=composition.versions)
+        if prior.runs:
+            self.chronicle.record(ExperienceUsed(prior=prior))
+
+    def leave_experience(self) -> None:
+        """Write down for later runs what this one learnt; a replay learnt nothing new."""
+        if self.settings.experience and not self.request.replays:
+            record = record_of(self.history, self._machine, self.request.version)
+            if record is not None:
+                remember(self.request.cache, record)
+
+    @property
+    def _machine(self) -> Machine:
+        """Where the times of this run hold."""
+        return Machine(cores=os.cpu_count() or 1, threads=self.place.threads, device=self.settings.device)
+
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
         if exc[0] is not None and not self.request.resume and not self.history.trials:
@@ -115,7 +142,10 @@ class Session(AbstractContextManager["Session"]):
             ("metric", settings.metric),
         ):
             if chosen is not None:  # a misspelt one is told before a folder is made
-                request.lookup.get(kind, chosen)
+                spec = request.lookup.get(kind, chosen)
+                _need_modules(spec)
+                if kind != "metric":
+                    options_of(spec, settings.fixed)
         name = Path(settings.source.rpartition(":")[2] or settings.source).name
         self.folder = open_folder(choose_folder(request.out, name), resume=request.resume, overwrite=request.overwrite)
         events = read(self.folder.journal) if request.resume else []
@@ -153,7 +183,7 @@ class Session(AbstractContextManager["Session"]):
 
     def _backend(self) -> Backend:
         spec = self.request.lookup.get("backend", self.settings.backend)
-        return cast(Backend, self.request.lookup.load(spec)(spec.options(), self.place))
+        return cast(Backend, self.request.lookup.load(spec)(options_of(spec, self.settings.fixed), self.place))
 
     def _begin(self, before: RunStarted | None) -> None:
         request, settings = self.request, self.settings
@@ -185,6 +215,16 @@ class Session(AbstractContextManager["Session"]):
             self.chronicle.record(
                 TrialStopped(trial=trial.number, reason="the run ended while it was training", resumable=True)
             )
+
+
+def _need_modules(spec: Spec) -> None:
+    """Refuse what was asked for and cannot be had for want of a package."""
+    missing = [module for module in spec.requires.modules if find_spec(module) is None]
+    if missing:
+        raise UsageError(
+            f"The {spec.kind} {spec.name} needs {', '.join(missing)}, which is not installed; `pip install "
+            f"{' '.join(missing)}`, or choose another (`seedbed plugins list {spec.kind}`)."
+        )
 
 
 def _side_by_side(settings: Settings, budget: Budget, most: int) -> int:

@@ -115,7 +115,8 @@ class ArchitectureSpec(Spec):
     says in which form it takes texts: as ids of the run's own vocabulary, or as they are. `is_pretrained`
     marks one that makes no sense without pretrained weights: it is never trained from scratch. `head` is the
     one that suits its features best when they are fixed: logistic regression, or ridge regression, for very
-    many dense features of few rows. `restore` ("module:function", `(options, profile, state) -> Backbone`)
+    many dense features of few rows. `training_only` names options that change nothing of fixed features, as
+    stochastic depth. `restore` ("module:function", `(options, profile, state) -> Backbone`)
     builds it from its saved state alone, where `build` needs files that a bundle does not hold.
     """
 
@@ -128,6 +129,7 @@ class ArchitectureSpec(Spec):
     encoding: Encoding = "tokens"
     is_pretrained: bool = False
     head: Head = "logistic"
+    training_only: tuple[str, ...] = ()
     restore: str = ""
 
 

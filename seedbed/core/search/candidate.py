@@ -112,7 +112,8 @@ class TrialJob:
     The trial keeps the time free that scoring `rows_after` more rows will take when it is done. What is no more
     than a yardstick (`is_yardstick`, a baseline) learns nothing from the validation rows after it was judged.
     `to_beat` is the best score of a candidate when the trial began: one that stays clearly behind it is judged and
-    learns nothing more. With a `script`, the decisions of an earlier run of the same trial, it is done again as it was then.
+    learns nothing more. With a `script`, the decisions of an earlier run of the same trial, it is done again as it
+    was then.
     """
 
     trial: int

@@ -12,7 +12,7 @@ from seedbed.core.errors import UnknownName, UsageError
 from seedbed.core.protocols import Lookup
 from seedbed.core.search.candidate import Candidate
 from seedbed.core.search.events import ComponentRefused
-from seedbed.core.search.pinning import expanded, pin, requested
+from seedbed.core.search.pinning import expanded, of_candidates, pin, requested
 from seedbed.core.search.policies import POLICIES, TuneOptions
 from seedbed.core.settings import Settings
 from seedbed.core.space import (
@@ -70,7 +70,7 @@ def compose(
         UsageError: the settings leave nothing to try.
     """
     _refuse_unlearnable(profile, lookup)
-    fixed = expanded(settings.fixed, lookup)
+    fixed = expanded(of_candidates(settings.fixed), lookup)
     use, without = _resolve(settings.use, lookup), _resolve(settings.without, lookup)
     refusals: list[ComponentRefused] = []
     foreign: list[ComponentRefused] = []  # for other data: nobody wants to read of all of them
@@ -230,9 +230,16 @@ def _params(offered: Mapping[str, list[Spec]], profile: Profile, use: Mapping[st
     architectures = cast(list[ArchitectureSpec], offered["architecture"])
     trainable = [each for each in architectures if not each.features_only]
     first = min(trainable or architectures, key=lambda each: each.parameters)
-    yield from pick_one("architecture", _entries(architectures), first.name)
+    of_training = {f"architecture.{spec.name}.{option}" for spec in architectures for option in spec.training_only}
+    late = []
+    for param in pick_one("architecture", _entries(architectures), first.name):
+        if param.name in of_training:
+            late.append(replace(param, when=(*param.when, _TRAINS)))
+        else:
+            yield param
     for spec in architectures:
         yield from _policy_params(spec, offered["weights"], profile)
+    yield from late
     for policy in POLICIES.values():
         for param in children(f"policy.{policy.name}", policy.options, (Condition("policy", (policy.name,)),)):
             if profile.task.modality == "image" or param.name.rpartition(".")[2] not in TuneOptions.IMAGES_ONLY:

@@ -10,6 +10,7 @@ import msgspec
 from seedbed.core.data.profile import Finding, Profile
 from seedbed.core.errors import DataError
 from seedbed.core.search.candidate import EVALUATION, Candidate, Decision, Fidelity, Role
+from seedbed.core.search.experience import Prior
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +69,13 @@ class ComponentRefused(Event):
     kind: str
     name: str
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExperienceUsed(Event):
+    """What earlier runs on this machine have to say: all of it that this run may go by."""
+
+    prior: Prior
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -228,6 +236,7 @@ EVENTS: dict[str, type[Event]] = {
         FindingMade,
         DataDescribed,
         ComponentRefused,
+        ExperienceUsed,
         TrialStarted,
         TrialPlanned,
         EpochFinished,

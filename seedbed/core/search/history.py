@@ -16,6 +16,7 @@ from seedbed.core.search.events import (
     DataDescribed,
     EpochFinished,
     Event,
+    ExperienceUsed,
     FindingMade,
     RunStarted,
     TrialFailed,
@@ -25,6 +26,7 @@ from seedbed.core.search.events import (
     TrialStarted,
     TrialStopped,
 )
+from seedbed.core.search.experience import Prior
 from seedbed.core.space import Values
 
 Status = Literal["running", "finished", "stopped", "refused", "failed"]
@@ -108,6 +110,7 @@ class History:
         self.evaluation: BundleEvaluated | None = None
         self.seconds = 0.0
         self.remaining = Remaining()
+        self.experience = Prior()
         self.tally = Tally()
         for event in events:
             self.apply(event)
@@ -127,6 +130,8 @@ class History:
                 self.findings.append(event.finding)
             case ComponentRefused():
                 self.refusals.append(event)
+            case ExperienceUsed():
+                self.experience = event.prior
             case BundleSaved():
                 self.bundle = event
                 self.first_bundle_at = event.at if self.first_bundle_at is None else self.first_bundle_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import cast
+from typing import Any, cast
 
 from seedbed.core.errors import UnknownName, UsageError
 from seedbed.core.protocols import Lookup
@@ -34,6 +34,40 @@ def expanded(fixed: Values, lookup: Lookup) -> dict[str, Value]:
             raise UsageError(f"{slot}={fixed[slot]}: {component} takes no name after a colon; give {slot}={component}.")
         found |= {slot: spec.name, f"{slot}.{spec.name}.{texts[0]}": name}
     return found
+
+
+_OF_THE_RUN = ("strategy", "backend")
+"""Kinds of which a run has one, whose options are set as those of candidates are, but not searched."""
+
+
+def of_candidates(fixed: Values) -> dict[str, Value]:
+    """Return what the user has set of candidates, without the options of the strategy and the backend."""
+    return {name: value for name, value in fixed.items() if name.partition(".")[0] not in _OF_THE_RUN}
+
+
+def options_of(spec: Spec, fixed: Values) -> Any:  # noqa: ANN401 - an instance of `spec.options`
+    """Return the options of a strategy or a backend: those that the user has set, the others by default.
+
+    Raises:
+        UnknownName: it has no such option, or another component of its kind was meant.
+        UsageError: the value is of the wrong type.
+    """
+    defaults = {each.name: each.default for each in fields(spec.options)}
+    found: dict[str, Value] = {}
+    for name, value in fixed.items():
+        kind, _, rest = name.partition(".")
+        if kind != spec.kind:
+            continue
+        owner, _, option = rest.partition(".")
+        if owner != spec.name or option not in defaults:
+            known = [f"{spec.kind}.{spec.name}.{each}" for each in defaults]
+            raise UnknownName("option", name, known, hint=f"This run's {spec.kind} is {spec.name}.")
+        default = defaults[option]
+        is_whole = type(default) is float and type(value) is int
+        if type(value) is not type(default) and not is_whole:
+            raise UsageError(f"{name}={value!r} is no {type(default).__name__}; give one like {default!r}.")
+        found[option] = float(value) if is_whole else value
+    return spec.options(**found)
 
 
 def _constants(spec: Spec) -> dict[str, Value]:

@@ -11,6 +11,7 @@ from seedbed.core.search.events import (
     DataDescribed,
     EvaluationFailed,
     Event,
+    ExperienceUsed,
     FindingMade,
     RunFinished,
     RunStarted,
@@ -67,6 +68,8 @@ def sentence(event: Event, history: History) -> str | None:
             return finding(event.finding, event.trial)
         case DataDescribed():
             return described(event.profile)
+        case ExperienceUsed():
+            return f"{event.prior.runs} earlier runs tell of {len(event.prior.points)} points worth a try"
         case TrialStarted():
             limit = event.fidelity.seconds
             return f"trial {event.trial} started: {event.candidate.label}" + (

@@ -5,28 +5,107 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seedbed import StrategySpec, hookimpl
+from seedbed import Requires, StrategySpec, hookimpl
 
 
 @dataclass(frozen=True, slots=True)
 class AutoOptions:
-    """`explore` is the chance of a draw from the whole space, `change` that a choice is drawn anew."""
+    """`explore` is the chance of a draw from the whole space, `change` that a choice is drawn anew.
+
+    From `enough` trained candidates on a model of their scores says what to try.
+    """
 
     explore: float = 0.2
     change: float = 0.15
+    enough: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class BayesianOptions:
+    """After `initial` trials a model chooses: `surrogate` is a Gaussian process ("gp") or trees
+    ("forest"); "auto" takes the former while there are few trials of few parameters, and the latter beyond."""
+
+    initial: int = 5
+    surrogate: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class AshaOptions:
+    """One of `eta` goes on from a rung to the next, of which there are `rungs` below the full `resource`.
+
+    `resource` is "epochs", "subset" (of the training rows) or "resolution" (of images).
+    """
+
+    resource: str = "epochs"
+    eta: int = 3
+    rungs: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class HyperbandOptions:
+    """As of `asha`; there is a bracket for each number of rungs down to none."""
+
+    resource: str = "epochs"
+    eta: int = 3
+    rungs: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class GridOptions:
+    """`points` values of each number; of choices the grid has all."""
+
+    points: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TpeOptions:
+    """The first `initial` trials are random draws."""
+
+    initial: int = 8
 
 
 @hookimpl
 def register_strategies() -> Iterator[StrategySpec]:
     """Offer the strategies."""
     yield StrategySpec(
+        name="asha",
+        summary="Random draws that end early where they lag behind (asynchronous successive halving, Li et al. 2020).",
+        build="seedbed.plugins.strategies.asha:Asha",
+        options=AshaOptions,
+    )
+    yield StrategySpec(
         name="auto",
-        summary="Strong defaults for the data first, then random draws around what worked best.",
+        summary="Strong defaults for the data first, then Bayesian search around what worked best.",
         build="seedbed.plugins.strategies.auto:Auto",
         options=AutoOptions,
+    )
+    yield StrategySpec(
+        name="bayesian",
+        summary="What a model of the scores so far promises most of, by the second (scikit-optimize).",
+        build="seedbed.plugins.strategies.bayesian:Bayesian",
+        options=BayesianOptions,
+    )
+    yield StrategySpec(
+        name="grid",
+        summary="All combinations of a few values of each parameter, evenly spread from the first trial on.",
+        build="seedbed.plugins.strategies.grid:Grid",
+        options=GridOptions,
+    )
+    yield StrategySpec(
+        name="hyperband",
+        summary="Brackets of random draws, from many short trials to few long ones (Li et al. 2018).",
+        build="seedbed.plugins.strategies.hyperband:Hyperband",
+        options=HyperbandOptions,
     )
     yield StrategySpec(
         name="random",
         summary="Independent random draws from the whole space (Bergstra & Bengio 2012), the defaults first.",
         build="seedbed.plugins.strategies.random_search:RandomSearch",
+    )
+    yield StrategySpec(
+        name="tpe",
+        summary="Draws from where the better trials lie denser (Bergstra et al. 2011), through Optuna.",
+        build="seedbed.plugins.strategies.tpe:Tpe",
+        options=TpeOptions,
+        requires=Requires(modules=("optuna",)),
     )

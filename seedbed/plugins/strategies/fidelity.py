@@ -10,6 +10,7 @@ from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.history import History, Trial
 from seedbed.core.space import Values
 from seedbed.core.task import Modality
+from seedbed.plugins.strategies.warm import DOUBT, past_seconds
 
 PROBE_SHARE, FOLDED_PROBE_SHARE = 0.25, 0.5
 """Of the time left, what a probe may take; over folds it is fitted six times, and few rows seldom teach a net more."""
@@ -42,7 +43,8 @@ def affordable(values: Values, profile: Profile, history: History) -> Fidelity |
     """Return the fidelity for a candidate, None where not even half of it can be paid.
 
     Without a time limit that is its full number of epochs. With one, a candidate whose like has been
-    seen gets the time it is expected to need, or all that is left where the rest would be of no use. A
+    seen gets the time it is expected to need, or all that is left where the rest would be of no use. What was seen
+    in earlier runs alone counts with its doubt, and refuses nothing while there is no result at all. A
     probe answers fast or not at all: it gets a quarter of what is left at most, over folds a half.
     """
     epochs = full_epochs(values, profile)
@@ -51,14 +53,16 @@ def affordable(values: Values, profile: Profile, history: History) -> Fidelity |
         return Fidelity(epochs=epochs)
     share = FOLDED_PROBE_SHARE if profile.folds else PROBE_SHARE
     granted = share * left if values.get("policy") == "probe" else left
-    cost = expected_seconds(values, epochs, history)
+    cost, least, most = expected_seconds(values, epochs, history), _LEAST, 1.2
+    if cost is None and (cost := past_seconds(values, epochs, profile, history.experience)) is not None:
+        least, most = _LEAST / DOUBT if history.tally.best is not None else 0.0, DOUBT
     if cost is None:
         return None if granted < _least_for_a_stranger(history) else Fidelity(epochs=epochs, seconds=granted)
-    if granted < _LEAST * cost:
+    if granted < least * cost:
         return None
     # A probe ends when it is done. And what is too little for another candidate after this one, let this one have.
     is_whole = values.get("policy") == "probe" or granted < (1 + _LEAST) * cost
-    return Fidelity(epochs=epochs, seconds=granted if is_whole else 1.2 * cost)
+    return Fidelity(epochs=epochs, seconds=granted if is_whole else min(most * cost, granted))
 
 
 def _least_for_a_stranger(history: History) -> float:

@@ -112,6 +112,7 @@ def _timm() -> Iterator[ArchitectureSpec]:
             # `named.resnet18` is a builder: the one function behind all timm models, told its model's name.
             build=f"seedbed.plugins.architectures.images.timm_models:named.{row.name}",
             options=TimmOptions,
+            training_only=("drop_path",),
             weights=row.weights,
             parameters=row.parameters,
             requires=needs,
@@ -121,6 +122,7 @@ def _timm() -> Iterator[ArchitectureSpec]:
         summary="Any model of timm by its name, as in --set architecture=timm:resnet18.",
         build="seedbed.plugins.architectures.images.timm_models:by_name",
         options=AnyTimmOptions,
+        training_only=("drop_path",),
         weights=("timm_default",),
         parameters=11_176_512,
         requires=needs,
