@@ -64,7 +64,8 @@ def test_a_net_not_seen_before_is_not_tried_in_less_time_than_the_longest_trial_
 @pytest.mark.parametrize(
     ("left", "seconds"),
     [
-        (29.0, None),  # its full cost is 60 s: less than half of that is not worth a start
+        (11.0, None),  # its full cost is 60 s: less than a fifth of that is not worth a start
+        (29.0, 29.0),
         (31.0, 31.0),
         (89.0, 89.0),  # what would be left over is of no use to another
         (91.0, 72.0),
@@ -74,6 +75,11 @@ def test_a_net_not_seen_before_is_not_tried_in_less_time_than_the_longest_trial_
 def test_a_candidate_whose_like_was_seen_gets_what_it_needs_or_all_that_is_left(left, seconds):
     found = affordable(SCRATCH, profile(), history((SCRATCH, 10.0, 10.0), left=left))
     assert (found and found.seconds) == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_where_half_of_it_cannot_be_paid_it_gets_as_many_epochs_as_can_be():
+    assert affordable(SCRATCH, profile(), history((SCRATCH, 10.0, 10.0), left=29.0)).epochs == pytest.approx(29.0)
+    assert affordable(SCRATCH, profile(), history((SCRATCH, 10.0, 10.0), left=31.0)).epochs == pytest.approx(60.0)
 
 
 def test_a_probe_may_take_a_quarter_of_what_is_left_whatever_its_likes_took():
