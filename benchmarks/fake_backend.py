@@ -1,6 +1,6 @@
 """A plugin: a backend that trains nothing, and answers at once with looks and scores that depend on the candidate.
 
-    seedbed --plugin benchmarks/fake_backend.py fit demo:digits --trials 1000 --strategy random --backend fake
+seedbed --plugin benchmarks/fake_backend.py fit demo:digits --trials 1000 --strategy random --backend fake
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ class FakeBackend:
         folder = Path(job.folder)
         folder.mkdir(parents=True, exist_ok=True)
         Predictions(rows, targets, outputs).save(folder / PREDICTIONS)
-        view, components = make_view(job.candidate, job.profile, self._lookup), components_of(job.candidate, self._lookup)
+        view = make_view(job.candidate, job.profile, self._lookup)
+        components = components_of(job.candidate, self._lookup)
         Member(trial=job.trial, candidate=job.candidate, view=view, components=components).save(folder)
         (folder / CHECKPOINT).write_bytes(_NO_WEIGHTS)
         score = float((guessed == targets).mean())

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ RECIPE = {
     "regularizer.label_smoothing": True,
 }
 
-BY_HAND = '''
+BY_HAND = """
 import sys, numpy as np, torch
 from torch import nn
 from safetensors.torch import save_file
@@ -99,7 +100,7 @@ for step in range(steps):
             best = found
             save_file({n: t.contiguous() for n, t in model.state_dict().items()}, sys.argv[4])
 print(steps, best, score("test"))
-'''
+"""
 
 START = "import torch; from seedbed.api import open_registry; open_registry(())"
 
@@ -120,10 +121,8 @@ def main() -> None:
         rows = []
         for number in range(options.repeats):
             start = _seconds([sys.executable, "-c", START], where)
-            hand = _seconds(
-                [sys.executable, "-c", BY_HAND, str(file), str(options.epochs), str(options.threads), str(where / "best")],
-                where,
-            )
+            given = [str(file), str(options.epochs), str(options.threads), str(where / "best")]
+            hand = _seconds([sys.executable, "-c", BY_HAND, *given], where)
             pinned = [f"--set={name}={_json(value)}" for name, value in RECIPE.items()]
             command = [sys.executable, "-m", "seedbed", "fit", str(file), "--trials", "1", "--offline", "-q"]
             command += [*pinned, "--strategy", "epochs", "--without", "architecture:pixels", "--workers", "1"]
@@ -189,7 +188,7 @@ def _write(folder: Path, file: Path, rows: int) -> Path:
     names = np.array([files[number].parent.name for number in chosen])
     cut = [0, rows * 4 // 6, rows * 5 // 6, rows]
     arrays = {}
-    for part, (low, high) in zip(("train", "valid", "test"), zip(cut, cut[1:], strict=False), strict=True):
+    for part, (low, high) in zip(("train", "valid", "test"), pairwise(cut), strict=True):
         arrays |= {f"x_{part}": pixels[low:high], f"y_{part}": names[low:high]}
     np.savez(file, **arrays)
     return file
