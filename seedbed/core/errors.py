@@ -9,7 +9,9 @@
     │   └── NameConflict
     ├── TrialError            one candidate failed; the others go on
     │   ├── Diverged
-    │   └── OutOfTime
+    │   ├── OutOfTime
+    │   ├── TooLarge          it does not fit into memory, and is refused
+    │   └── NothingGained     it came to nothing better, and is refused
     ├── NoCandidateSucceeded  every candidate failed                      exit 5
     └── Interrupted           the user stopped the run                    exit 130
 
@@ -92,6 +94,14 @@ class Diverged(TrialError):
 
 class OutOfTime(TrialError):
     """A trial could not do what it had to within its time."""
+
+
+class TooLarge(TrialError):
+    """A candidate does not fit into the memory of this machine; it is refused, which is no failure."""
+
+
+class NothingGained(TrialError):
+    """A mean of models is no better than the best of them; it is refused, which is no failure."""
 
 
 class NoCandidateSucceeded(SeedbedError):

@@ -113,7 +113,7 @@ class TrialJob:
     than a yardstick (`is_yardstick`, a baseline) learns nothing from the validation rows after it was judged.
     `to_beat` is the best score of a candidate when the trial began: one that stays clearly behind it is judged and
     learns nothing more. With a `script`, the decisions of an earlier run of the same trial, it is done again as it
-    was then.
+    was then. With `ingredients`, folders of trials of like nets, nothing is trained: their weights are averaged.
     """
 
     trial: int
@@ -132,6 +132,7 @@ class TrialJob:
     rows_after: int = 0
     is_yardstick: bool = False
     to_beat: float | None = None
+    ingredients: tuple[str, ...] = ()
     script: tuple[Decision, ...] | None = None
 
 

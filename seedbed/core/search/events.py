@@ -80,13 +80,17 @@ class ExperienceUsed(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialStarted(Event):
-    """A candidate was handed to the backend; `to_beat` was the best score of a candidate by then."""
+    """A candidate was handed to the backend; `to_beat` was the best score of a candidate by then.
+
+    With `ingredients` it is the mean of the weights of these trials.
+    """
 
     trial: int
     candidate: Candidate
     fidelity: Fidelity
     role: Role = "candidate"
     to_beat: float | None = None
+    ingredients: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +138,8 @@ class TrialFinished(Event):
 
     `row_seconds` is what predicting one row took among many. Of a row on its own: `latency_p50` and `latency_p95`,
     in seconds on this machine, and `memory_bytes`, what its prediction takes beside the weights. `size_bytes` is the
-    checkpoint's. 0 where it was not measured. `decisions` are those made since the last look.
+    checkpoint's. 0 where it was not measured. `knows_valid` where the model went on to learn from the rows that it
+    was judged by. `decisions` are those made since the last look.
     """
 
     trial: int
@@ -148,6 +153,7 @@ class TrialFinished(Event):
     latency_p95: float = 0.0
     memory_bytes: int = 0
     size_bytes: int = 0
+    knows_valid: bool = False
     decisions: tuple[Decision, ...] = ()
 
 

@@ -54,7 +54,14 @@ class Trial:
     resumable: bool = False
     is_cut: bool = False
     to_beat: float | None = None
+    ingredients: tuple[int, ...] = ()
     decisions: tuple[Decision, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """A few words for a table."""
+        made_of = ", ".join(map(str, sorted(self.ingredients)))
+        return f"{self.candidate.label} · mean of {made_of}" if made_of else self.candidate.label
 
     @property
     def is_finished(self) -> bool:
@@ -145,6 +152,7 @@ class History:
                     fidelity=event.fidelity,
                     role=event.role,
                     to_beat=event.to_beat,
+                    ingredients=event.ingredients,
                     started=event.at,
                 )
                 self.trials[event.trial] = trial

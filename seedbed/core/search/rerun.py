@@ -48,7 +48,7 @@ class Rerun:
         waiting = deque(self.original)
         running: set[int] = set()
         while (waiting or running) and not self.cancelled():
-            while waiting and self.backend.free_slots():
+            while waiting and self.backend.free_slots() and not running.intersection(waiting[0].ingredients):
                 trial = waiting.popleft()
                 self._begin(trial)
                 if is_done_again(trial):
@@ -73,13 +73,15 @@ class Rerun:
                 fidelity=trial.fidelity,
                 role=trial.role,
                 to_beat=trial.to_beat,
+                ingredients=trial.ingredients,
             )
         )
 
     def _job(self, trial: Trial) -> TrialJob:
         proposal = Proposal(candidate=trial.candidate, fidelity=trial.fidelity, role=trial.role)
         job = self.ground.job(trial.number, proposal, grace=10.0, unix_now=time.time(), to_beat=trial.to_beat)
-        return replace(job, script=script_of(trial), not_after=None)
+        folders = tuple(self.ground.folder(each) for each in trial.ingredients)
+        return replace(job, script=script_of(trial), not_after=None, ingredients=folders)
 
 
 def _as_it_was(trial: Trial) -> Event:

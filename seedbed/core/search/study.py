@@ -27,12 +27,14 @@ from seedbed.core.search.events import (
 )
 from seedbed.core.search.history import History, Remaining, Trial
 from seedbed.core.search.planned import Planned
+from seedbed.core.search.souping import ingredients
 
 SHORTEST_SECONDS = 0.5
 """With less than this left no trial is started: it could not do a single look."""
 
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 1.5
+_SOUP_START = 2.0
 _BASELINE_SHARE = 0.1
 _BASELINE_SECONDS = 10.0
 
@@ -52,6 +54,10 @@ class Ground:
     threads: int = 0
     tokens: str = ""
 
+    def folder(self, trial: int) -> str:
+        """Return where a trial leaves its results."""
+        return str(self.trials / f"{trial:04d}")
+
     def job(
         self, trial: int, proposal: Proposal, *, grace: float, unix_now: float, to_beat: float | None = None
     ) -> TrialJob:
@@ -65,7 +71,7 @@ class Ground:
             data=str(self.data),
             tokens=self.tokens,
             splits=str(self.splits),
-            folder=str(self.trials / f"{trial:04d}"),
+            folder=self.folder(trial),
             seed=seed_of(self.seed, trial),
             device=self.device,
             threads=self.threads,
@@ -111,7 +117,7 @@ class Study:
         """Search until the budget is spent, nothing is left to try, or the run is cancelled; say which."""
         while not self.cancelled():
             is_done = self._fill()
-            if is_done and not self.history.tally.running:
+            if is_done and not self.history.tally.running and not self._begin_soup():
                 return self._why_nothing()
             for event in self.backend.poll(_POLL_SECONDS):
                 self._take(event)
@@ -162,6 +168,26 @@ class Study:
                 )
             )
         return self._is_late()
+
+    def _begin_soup(self) -> bool:
+        """Begin to average weights, where all else is done, there are trials for it and time is left; say whether."""
+        numbers = ingredients(self.history, self.ground.profile)
+        left = self.budget.remaining(self.history, self.now()).seconds
+        if not numbers or not self.backend.free_slots() or (left is not None and left < self._soup_seconds(numbers)):
+            return False
+        best = self.history.trials[numbers[0]]
+        number, fidelity = self.history.next_number, replace(best.fidelity, seconds=left, cuts=())
+        self.known.remaining = replace(self.known.remaining, seconds=left)
+        self._record(TrialStarted(trial=number, candidate=best.candidate, fidelity=fidelity, ingredients=numbers))
+        proposal = Proposal(candidate=best.candidate, fidelity=fidelity)
+        job = self.ground.job(number, proposal, grace=self._grace(left), unix_now=time.time())
+        self.backend.submit(replace(job, ingredients=tuple(self.ground.folder(each) for each in numbers)))
+        return True
+
+    def _soup_seconds(self, numbers: tuple[int, ...]) -> float:
+        """Estimate what it takes to judge every mean, and the last one again."""
+        rows = max((each.result.row_seconds for n in numbers if (each := self.history.trials[n]).result), default=0.0)
+        return _SOUP_START + 2.0 * (len(numbers) + 2) * rows * self.ground.profile.valid
 
     def _is_late(self) -> bool:
         left = self.budget.remaining(self.history, self.now()).seconds

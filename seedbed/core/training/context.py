@@ -88,6 +88,8 @@ class Context:
     judged: Predictions | None = None
     """What was said of rows that are learnt from now, before they were: what `finish` holds the model to, if all rows
     are learnt from and none is left to judge by."""
+    knows_valid: bool = False
+    """Whether the kept model has learnt from the validation rows since it was judged by them."""
     got_worse: bool = False
     """Whether the model says less of those rows, as `finish` found."""
     exact: np.ndarray | None = None
@@ -220,6 +222,11 @@ class Context:
         self._save_predictions(kept)
         self.member.save(self.folder)
         return score
+
+    def keep(self, model: Net) -> None:
+        """Make this state of the model the kept one, whatever was kept; `finish` judges it anew."""
+        self._save_state(model)
+        self.exact = None
 
     def affordable_looks(self) -> int:
         """Return how many looks the time allows over the whole of a training, as far as the last one tells."""

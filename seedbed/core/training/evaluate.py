@@ -16,6 +16,7 @@ from seedbed.core.data.view import View
 from seedbed.core.errors import Diverged
 from seedbed.core.protocols import Augmenter
 from seedbed.core.training.decisions import Decisions
+from seedbed.core.training.memory import give_back, is_out_of_memory, too_large
 from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.outputs import readout
 from seedbed.core.training.sparse import compact, stacked
@@ -96,30 +97,51 @@ def forward_rows(
 
     Rows of unequal length are taken by length, so that padding costs little. With `variants`, each batch of
     images in [0, 1] is turned into several, and the outputs are stacked as (N, V, …). Sparse outputs stay
-    sparse (CSR).
+    sparse (CSR). Where memory runs out, batches are halved from there on.
 
     Raises:
         Stopped: `should_stop` said so.
+        TooLarge: memory ran out with a single row.
     """
     was_training = model.training
     model.eval()
     order = in_order_of_length(source, rows)
+    ordered = rows if order is None else rows[order]
     batch_size = batch_size or _batch_size(view, source.device)
-    found = list[Tensor]()
+    found, done = list[Tensor](), 0
     try:
-        with torch.inference_mode():
-            for batch in (rows if order is None else rows[order]).split(batch_size):
-                if should_stop():
-                    raise Stopped
-                inputs = source.gather(batch, view)
-                outputs = [
-                    _forward(model, source.ready(each, view), numerics, source.device)
-                    for each in ([(one,) for one in variants(inputs[0])] if variants else [inputs])
-                ]
-                found.append(compact((torch.stack(outputs, 1) if variants else outputs[0]).cpu()))
+        while not found or done < len(rows):  # of no rows there is one empty batch: its outputs have their shape
+            if should_stop():
+                raise Stopped
+            batch = ordered[done : done + batch_size]
+            try:
+                found.append(_outputs(model, source, batch, view, numerics, variants))
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if len(batch) <= 1:
+                    raise too_large("predicting one row", error) from error
+                batch_size = (len(batch) + 1) // 2
+            else:
+                done += len(batch)
+                continue
+            give_back(source.device)  # not until here: the error's traceback held all that was allocated
     finally:
         model.train(was_training)
     return stacked(found, order)
+
+
+@torch.inference_mode()
+def _outputs(
+    model: nn.Module, source: Source, rows: Tensor, view: View, numerics: Numerics, variants: Variants | None
+) -> Tensor:
+    """Return the outputs of a batch of rows (B,), on the CPU."""
+    inputs = source.gather(rows, view)
+    outputs = [
+        _forward(model, source.ready(each, view), numerics, source.device)
+        for each in ([(one,) for one in variants(inputs[0])] if variants else [inputs])
+    ]
+    return compact((torch.stack(outputs, 1) if variants else outputs[0]).cpu())
 
 
 def _batch_size(view: View, device: torch.device) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from seedbed.core.data.feeding.source import Inputs
 from seedbed.core.data.view import View
 from seedbed.core.search.events import TrialPlanned
 from seedbed.core.search.policies import POLICIES, TuneOptions
@@ -35,7 +37,8 @@ from seedbed.core.training.lap import (
     unharmed,
 )
 from seedbed.core.training.member import CHECKPOINT
-from seedbed.core.training.numerics import Numerics, calibrate, default
+from seedbed.core.training.memory import Demand, least_rows, measure, parts_here
+from seedbed.core.training.numerics import Numerics, calibrate, choices, default
 from seedbed.core.training.pace import Pace
 from seedbed.core.training.probing import fit_probe
 from seedbed.core.training.train import Lesson, Phase, train
@@ -185,7 +188,11 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
         parts = replace(parts, schedule=lambda progress: whole(since + (1.0 - since) * progress))
     batch_size = _batch_size(context)
     phases = _phases(context, options)
-    numerics = _measure_training(context, model, batch_size, phases)
+    demand = _demand(context, model, batch_size, phases[-1].view)
+    accumulated = context.decisions.decide(
+        "parts", lambda: 1 if demand is None else parts_here(demand, batch_size, context.device, least_rows(model))
+    )
+    numerics = _measure_training(context, model, -(-batch_size // accumulated), phases)
     numerics.lay_out_model(model)
     lesson = Lesson(
         source=context.source,
@@ -198,10 +205,33 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
         looks=context.affordable_looks(),
         cuts=[each.progress for each in context.job.fidelity.cuts] if context.looks > 1 else (),
         before_step=Unfreezing(model, options.unfreeze_share) if options.unfreeze_share else _keep_all,
+        accumulated=accumulated,
         clock=context.clock,
     )
-    pace = _plan(context, lesson)
-    return _follow(context, parts, lesson, pace)
+    pace = _plan(context, lesson, demand)
+    result = _follow(context, parts, lesson, pace)
+    if lesson.accumulated > 1:
+        context.notes.append(
+            f"Batches of {batch_size} went in {lesson.accumulated} parts: more did not fit into memory."
+        )
+    return result
+
+
+def _demand(context: Context, model: Net, batch_size: int, view: View) -> Demand | None:
+    """Measure what training takes with the longest of the rows; None where the answer to that is given."""
+    if context.decisions.are_given:
+        return None
+    rows, lengths = context.train_rows, context.source.lengths()
+    longest = rows[:1] if lengths is None else rows[int(np.argmax(lengths[rows.numpy()]))].view(1)
+    device = context.device
+    # A GPU says no when it is full, and then there are more parts; a CPU's system kills: its measure is the dearest.
+    is_plain = context.deadline is None or device.type == "cpu"
+    numerics = default(device) if is_plain else choices(device)[0]
+
+    def inputs_of(count: int) -> Inputs:
+        return context.source.ready(context.source.gather(longest.expand(count), view), view)
+
+    return measure(model, inputs_of, numerics, device)
 
 
 def _follow(context: Context, parts: Assembled, lesson: Lesson, pace: Pace) -> Result:
@@ -273,7 +303,7 @@ def _calibrated(context: Context, model: Net, batch_size: int, view: View) -> Nu
     )
 
 
-def _plan(context: Context, lesson: Lesson) -> Pace:
+def _plan(context: Context, lesson: Lesson, demand: Demand | None) -> Pace:
     """Plan the steps that the fidelity allows and tell the journal."""
     epochs = context.job.fidelity.epochs
     steps_an_epoch = max(len(lesson.rows) / lesson.batch_size, 1.0)
@@ -289,6 +319,8 @@ def _plan(context: Context, lesson: Lesson) -> Pace:
                 memory_format=lesson.numerics.memory_format,
                 batch_size=lesson.batch_size,
                 steps=None if epochs is None else max_steps,
+                accumulated=lesson.accumulated,
+                memory_bytes=0 if demand is None else demand.of(lesson.batch_size, lesson.accumulated),
             )
         )
     return pace

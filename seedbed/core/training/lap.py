@@ -100,6 +100,7 @@ def adopt(context: Context, lap: Context, learnt: str) -> None:
         context.notes.append("Trained on with the validation rows it became worse: it stays as it was judged.")
         return
     (lap.folder / CHECKPOINT).replace(context.folder / CHECKPOINT)
+    context.knows_valid = True
     context.notes.append(f"After it was judged, {learnt}, with the validation rows as well.")
 
 

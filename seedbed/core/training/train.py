@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
@@ -17,8 +19,11 @@ from seedbed.core.data.view import View
 from seedbed.core.errors import Diverged
 from seedbed.core.training.assemble import Assembled
 from seedbed.core.training.evaluate import Stop, Stopped
+from seedbed.core.training.memory import Snapshot, give_back, is_out_of_memory, least_rows, more_parts, too_large
 from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.pace import Pace
+
+log = logging.getLogger(__name__)
 
 REPLAN_SECONDS = 0.5
 _WARM_UP_STEPS = 3  # the first ones pay for memory and kernel selection, and would foretell too few
@@ -59,6 +64,8 @@ class Lesson:
     """Where, in progress, to look besides."""
     before_step: Callable[[float], None] = lambda progress: None
     """Called with the progress before each step."""
+    accumulated: int = 1
+    """In how many parts a batch goes through the model; raised, in place, where memory runs out."""
     clock: Callable[[], float] = time.monotonic
 
 
@@ -89,8 +96,10 @@ def train(
     Raises:
         Diverged: the mean loss between two looks is not finite.
         Stopped: `should_stop` said so.
+        TooLarge: memory ran out with the smallest parts of a batch.
     """
     device = lesson.source.device
+    before = Snapshot(parts.model, device)
     scaler = torch.amp.GradScaler(device.type, enabled=lesson.numerics.needs_scaling())
     noise = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=lesson.generator)))
     total, steps, seen = torch.zeros((), device=device), 0, 0
@@ -104,7 +113,7 @@ def train(
         factor = parts.schedule(pace.progress)
         for group in parts.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
-        loss = _step(parts, lesson, rows, pace.progress, scaler, noise)
+        loss = _step(parts, lesson, rows, pace, scaler, noise, before)
         seen += len(rows)
         pace.advance()
         for regularizer in parts.regularizers:
@@ -143,24 +152,104 @@ def _step(
     parts: Assembled,
     lesson: Lesson,
     rows: Tensor,
-    progress: float,
+    pace: Pace,
     scaler: torch.amp.GradScaler,
     noise: torch.Generator,
+    before: Snapshot,
 ) -> Tensor:
     """Do one optimizer step and return its loss, still on the device."""
-    view = next((phase.view for phase in lesson.phases if progress < phase.until), lesson.phases[-1].view)
+    view = next((phase.view for phase in lesson.phases if pace.progress < phase.until), lesson.phases[-1].view)
     inputs, targets = _batch(parts, lesson, rows, view, noise)
-    with lesson.numerics.autocast(lesson.source.device):
-        outputs = parts.model(*inputs)
-    loss = parts.loss(outputs.float(), targets).mean()
-    parts.optimizer.zero_grad(set_to_none=True)
-    scaler.scale(loss).backward()
+    loss = _backward(parts, lesson, inputs, targets, pace, scaler, before)
     scaler.unscale_(parts.optimizer)
     for regularizer in parts.regularizers:
         regularizer.on_gradients(parts.model)
     scaler.step(parts.optimizer)
     scaler.update()
     return loss
+
+
+def _backward(
+    parts: Assembled,
+    lesson: Lesson,
+    inputs: Inputs,
+    targets: Tensor,
+    pace: Pace,
+    scaler: torch.amp.GradScaler,
+    before: Snapshot,
+) -> Tensor:
+    """Leave the gradients of a batch's mean loss in the model and return that loss.
+
+    Where memory runs out the batch is begun again in twice as many parts, and so are those after it. That is noted
+    at the step, so that a replay goes the same way.
+    """
+    event = f"parts@{pace.steps}"
+    given = pace.decisions.given(event)
+    lesson.accumulated = lesson.accumulated if given is None else int(given)
+    planned = lesson.accumulated
+    before.take()
+    while True:
+        parts.optimizer.zero_grad(set_to_none=True)
+        try:
+            loss = _accumulate(parts, lesson, inputs, targets, scaler)
+            break
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            lesson.accumulated = _more(lesson, least_rows(parts.model), len(targets), error)
+        # Not until here: the error's traceback held all that the attempt had allocated.
+        before.restore()
+        give_back(lesson.source.device)
+    if lesson.accumulated != planned:
+        pace.decisions.note(event, lesson.accumulated)
+    return loss
+
+
+def _more(lesson: Lesson, least: int, rows: int, error: Exception) -> int:
+    """Return in how many parts to take batches from now on.
+
+    Raises:
+        TooLarge: this batch of so many rows went in the smallest parts already.
+    """
+    found = more_parts(lesson.accumulated, lesson.batch_size, least)
+    if found is None or more_parts(_count(lesson, least, rows), rows, least) is None:
+        raise too_large(f"a training step with {'one row' if least == 1 else f'{least} rows'} at a time", error)
+    log.info("Memory ran out in a training step; batches are taken in %d parts from here on.", found)
+    return found
+
+
+def _count(lesson: Lesson, least: int, rows: int) -> int:
+    """Return in how many parts to take a batch of so many rows: batches of unequal rows may be short."""
+    return min(lesson.accumulated, max(rows // least, 1))
+
+
+def _accumulate(
+    parts: Assembled, lesson: Lesson, inputs: Inputs, targets: Tensor, scaler: torch.amp.GradScaler
+) -> Tensor:
+    """Add up the gradients of a batch's parts, each weighted by its rows; return the loss of the whole.
+
+    Batch normalisation is the one thing that sees a difference: its statistics are those of a part.
+    """
+    losses = list[Tensor]()
+    for few, wanted in _pieces(lesson, least_rows(parts.model), inputs, targets):
+        with lesson.numerics.autocast(lesson.source.device):
+            outputs = parts.model(*few)
+        loss = parts.loss(outputs.float(), wanted).mean()
+        if len(wanted) < len(targets):
+            loss = loss * (len(wanted) / len(targets))
+        scaler.scale(loss).backward()
+        losses.append(loss.detach())
+    return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+
+def _pieces(lesson: Lesson, least: int, inputs: Inputs, targets: Tensor) -> Iterator[tuple[Inputs, Tensor]]:
+    """Yield a batch in parts that differ by one row at most."""
+    count = _count(lesson, least, len(targets))
+    if count == 1:
+        yield inputs, targets
+        return
+    for begin, end in pairwise(len(targets) * each // count for each in range(count + 1)):
+        yield tuple(each[begin:end] for each in inputs), targets[begin:end]
 
 
 def _batch(parts: Assembled, lesson: Lesson, rows: Tensor, view: View, noise: torch.Generator) -> tuple[Inputs, Tensor]:

@@ -17,9 +17,9 @@ import torch
 
 from seedbed.core.data.splitting.splits import Splits
 from seedbed.core.data.view import View
-from seedbed.core.errors import OutOfTime, SeedbedError, TrialError
+from seedbed.core.errors import NothingGained, OutOfTime, SeedbedError, TooLarge, TrialError
 from seedbed.core.search.candidate import TrialJob
-from seedbed.core.search.events import Event, TrialFailed, TrialFinished, TrialStopped
+from seedbed.core.search.events import Event, TrialFailed, TrialFinished, TrialRefused, TrialStopped
 from seedbed.core.specs import MetricSpec
 from seedbed.core.training.assemble import make_view
 from seedbed.core.training.context import Context, Result
@@ -28,6 +28,8 @@ from seedbed.core.training.desk import Desk, pick_device
 from seedbed.core.training.evaluate import CutShort, Stop, Stopped
 from seedbed.core.training.finetune import run_policy
 from seedbed.core.training.member import Member, components_of
+from seedbed.core.training.memory import is_out_of_memory, too_large
+from seedbed.core.training.soup import blend_weights
 from seedbed.core.training.subset import nested
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ def run_trial(
     desk: Desk,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Train one candidate; the events end with exactly one TrialFinished, TrialStopped or TrialFailed.
+    """Train one candidate; the events end with exactly one TrialFinished, TrialStopped, TrialRefused or TrialFailed.
 
     The same in this process, in a local worker and on any other machine: the job holds names and values,
     `desk.lookup` finds the code. Torch's random state is that of the job's seed while the trial runs, and
@@ -58,7 +60,7 @@ def run_trial(
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _threads_for(job):
             torch.manual_seed(job.seed)
             context = _open(job, emit, should_stop, desk, device, started, clock)
-            result = run_policy(context)
+            result = blend_weights(context) if job.ingredients else run_policy(context)
         emit(_finished(job, context, result))
     except Stopped:
         emit(_stopped(job, context, "stopped on request", clock() - started))
@@ -71,6 +73,12 @@ def run_trial(
         else:  # late, but not for nothing
             emit(_stopped(job, context, "its time was over", clock() - started))
     except Exception as error:  # a candidate's code is a plugin's border: whatever it raises is this trial's end
+        if isinstance(error, NothingGained):
+            emit(TrialRefused(trial=job.trial, reason=str(error), seconds=clock() - started))
+            return
+        if isinstance(error, TooLarge) or is_out_of_memory(error):
+            emit(_refused(job, context, error, clock() - started))
+            return
         emit(_failed(job, error, clock() - started))
         _note_error(folder)
 
@@ -173,6 +181,7 @@ def _finished(job: TrialJob, context: Context, result: Result) -> TrialFinished:
         steps=result.steps,
         row_seconds=context.row_seconds,
         notes=tuple(context.notes),
+        knows_valid=context.knows_valid,
         decisions=context.decisions.taken(),
     )
 
@@ -184,6 +193,15 @@ def _stopped(
         context.decisions.note(ended_after(len(context.seen)), True)
     decisions = () if context is None else context.decisions.taken()
     return TrialStopped(trial=job.trial, reason=reason, seconds=seconds, is_cut=is_cut, decisions=decisions)
+
+
+def _refused(job: TrialJob, context: Context | None, error: Exception, seconds: float) -> Event:
+    """Say that the trial does not fit into memory; where that shows late, what it had reached is kept."""
+    doing = "preparing the trial" if context is None else "the trial"
+    reason = str(error if isinstance(error, TooLarge) else too_large(doing, error))
+    if context is not None and context.best_score is not None:
+        return _stopped(job, context, reason, seconds)
+    return TrialRefused(trial=job.trial, reason=reason, seconds=seconds)
 
 
 def _failed(job: TrialJob, error: Exception, seconds: float) -> TrialFailed:

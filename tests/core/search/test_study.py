@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from seedbed.core.search.candidate import Candidate, Fidelity
 from seedbed.core.search.events import TrialFinished, TrialStarted
 from seedbed.core.search.history import History
 from seedbed.core.search.study import SHORTEST_SECONDS, seed_of
+from seedbed.core.space import Choice, Float, Param, Space
 
 
 @pytest.fixture
@@ -268,3 +270,40 @@ def test_a_short_trial_early_in_the_run_may_be_late(scene):
     found = scene(budget=Budget(seconds=60, reserve=2), strategy=Counting(count=1, seconds=3))
     found.run()
     assert found.backend.jobs[0].grace == 5.0
+
+
+class Tuning(Counting):
+    """Proposes two candidates that were fine-tuned from the same weights."""
+
+    def propose(self, history, rng):
+        found = super().propose(history, rng)
+        tuned = {"architecture": "net", "policy": "head_then_all", "weights": "w"}
+        return None if found is None else replace(found, candidate=Candidate({**tuned, **found.candidate.values}))
+
+
+def tuning_scene(scene, **parts):
+    space = Space(
+        (
+            *(Param(name, Choice(value), value) for name, value in (("architecture", "net"), ("weights", "w"))),
+            Param("policy", Choice("head_then_all"), "head_then_all"),
+            Param("n", Float(0, 1000), 0.0),
+        )
+    )
+    found = scene(strategy=Tuning(count=2), **parts)
+    found.study.composition = replace(found.study.composition, space=space)
+    return found
+
+
+def test_when_nothing_is_left_to_try_the_weights_of_what_fits_together_are_averaged(scene):
+    found = tuning_scene(scene, budget=Budget(trials=5))
+    found.run()
+    last = found.backend.jobs[-1]
+    assert [Path(each).name for each in last.ingredients] == ["0000", "0001"]
+    assert found.history.trials[2].ingredients == (0, 1)
+    assert len(found.backend.jobs) == 3  # and no soup of the soup
+
+
+def test_there_is_no_soup_where_its_time_is_over(scene):
+    found = tuning_scene(scene, budget=Budget(seconds=6.5, reserve=1.0))
+    found.run()
+    assert all(not job.ingredients for job in found.backend.jobs)

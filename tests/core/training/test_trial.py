@@ -199,7 +199,7 @@ def test_a_trial_with_a_time_limit_ends_on_time_with_its_rate_annealed(made, fol
     assert curve[-1].progress == 1.0
     assert curve[-1].lr < 0.05 * max(each.lr for each in curve)
     decided = [name for event in (*curve, finished) for name, _ in event.decisions]
-    assert decided[0] == "numerics"
+    assert "numerics" in decided
     assert any(name.startswith("rate@") for name in decided)
 
 
