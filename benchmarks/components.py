@@ -104,20 +104,21 @@ def parse_task(text: str) -> Task:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
 
 
-def command_of(task: Task, seed: int, out: Path, passed_on: Sequence[str]) -> list[str]:
+def command_of(task: Task, seed: int, out: Path, passed_on: Sequence[str], plugin: Path | None = None) -> list[str]:
     """Return the command that a user would type."""
-    command = [sys.executable, "-m", "seedbed", "fit", task.train, "--time", f"{task.seconds}s", "--seed", str(seed)]
+    command = [sys.executable, "-m", "seedbed", *(["--plugin", str(plugin)] if plugin else [])]
+    command += ["fit", task.train, "--time", f"{task.seconds}s", "--seed", str(seed)]
     command += ["--test", task.test] if task.test else []
     command += ["--metric", task.metric] if task.metric else []
     return [*command, *passed_on, "--out", str(out), "--offline", "--json", "--quiet"]
 
 
-def run(task: Task, seed: int, passed_on: Sequence[str], keep: Path | None) -> Figures:
+def run(task: Task, seed: int, passed_on: Sequence[str], keep: Path | None, *, plugin: Path | None = None) -> Figures:
     """Fit once in a process of its own, with an empty cache; `keep` is where its folder and documents stay."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) if keep is None else keep / f"{task.name}-{seed}"
         folder.mkdir(parents=True, exist_ok=True)
-        command = [*command_of(task, seed, folder / "run", passed_on), "--overwrite"]
+        command = [*command_of(task, seed, folder / "run", passed_on, plugin), "--overwrite"]
         environment = {**os.environ, "SEEDBED_HOME": str(Path(scratch) / "home")}
         began = time.perf_counter()
         try:

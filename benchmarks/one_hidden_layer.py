@@ -1,20 +1,24 @@
 """A plugin: the one-hidden-layer net of Bergstra & Bengio 2012 (section 2.2) and its annealed gradient descent.
 
-seedbed --plugin benchmarks/one_hidden_layer.py plugins show architecture:one_hidden_layer
+    seedbed --plugin benchmarks/one_hidden_layer.py plugins show architecture:one_hidden_layer
+
+The schedule `unchanged` leaves it to the optimizer to anneal: the paper counts updates, schedules know progress alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Annotated, Any
 
 from seedbed import ArchitectureSpec, Choice, Float, Int, NoOptions, OptimizerSpec, ScheduleSpec, hookimpl
 from seedbed.core.data.profile import Profile
+from seedbed.core.protocols import ParamGroups
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,8 @@ def register_architectures() -> Iterator[ArchitectureSpec]:
     yield ArchitectureSpec(
         name="one_hidden_layer",
         summary="One hidden layer on pixels.",
-        build=f"{__name__}:Net",
+        build=f"{__name__}:net",
         options=NetOptions,
-        parameters=100_000,
     )
 
 
@@ -69,57 +72,69 @@ def register_schedules() -> Iterator[ScheduleSpec]:
     yield ScheduleSpec(name="unchanged", summary="1 throughout.", build=f"{__name__}:unchanged")
 
 
-class Net(nn.Module):
-    """Pixels (N, C, H, W) → hidden units (N, hidden)."""
+def net(options: NetOptions, profile: Profile) -> nn.Module:
+    """Build the net: pixels (N, C, H, W) → hidden units (N, hidden)."""
+    import torch  # here, and not above: declaring must stay quick
+    from torch import nn
 
-    def __init__(self, options: NetOptions, profile: Profile) -> None:
-        super().__init__()
-        inputs = profile.channels * profile.height * profile.width
-        self.num_features = options.hidden
-        self.layer = nn.Linear(inputs, options.hidden)
-        self.activation = nn.Tanh() if options.activation == "tanh" else nn.Sigmoid()
-        self.standardise = options.standardise
-        self.register_buffer("mean", torch.tensor(profile.mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(profile.std).view(-1, 1, 1))
-        generator = torch.Generator().manual_seed(options.seed)
-        fan = inputs if options.rule == "inputs" else (inputs + options.hidden) / 2
-        size = options.scale / math.sqrt(fan)
-        weight = self.layer.weight.data
+    class Net(nn.Module):
+        mean: Tensor
+        std: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            inputs = profile.channels * profile.height * profile.width
+            self.num_features = options.hidden
+            self.layer = nn.Linear(inputs, options.hidden)
+            self.activation = nn.Tanh() if options.activation == "tanh" else nn.Sigmoid()
+            self.register_buffer("mean", torch.tensor(profile.mean).view(-1, 1, 1))
+            self.register_buffer("std", torch.tensor(profile.std).view(-1, 1, 1))
+            _draw(self.layer, options)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            if not options.standardise:  # the engine has done it
+                inputs = inputs * self.std + self.mean
+            found: Tensor = self.activation(self.layer(inputs.flatten(1)))
+            return found
+
+    return Net()
+
+
+def _draw(layer: nn.Linear, options: NetOptions) -> None:
+    """Draw the weights (hidden, inputs) anew, in place, from the seed of the options."""
+    import torch
+
+    hidden, inputs = layer.weight.shape
+    generator = torch.Generator().manual_seed(options.seed)
+    fan = inputs if options.rule == "inputs" else (inputs + hidden) / 2
+    size = options.scale / math.sqrt(fan)
+    with torch.no_grad():
         if options.distribution == "normal":
-            weight.copy_(size * torch.randn(weight.shape, generator=generator))
+            layer.weight.copy_(size * torch.randn(hidden, inputs, generator=generator))
         else:
-            weight.copy_(size * math.sqrt(3.0) * (2 * torch.rand(weight.shape, generator=generator) - 1))
-        self.layer.bias.data.zero_()
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return the activations of the hidden units."""
-        if not self.standardise:  # the engine has done it
-            inputs = inputs * self.std + self.mean
-        found: Tensor = self.activation(self.layer(inputs.flatten(1)))
-        return found
+            drawn = 2 * torch.rand(hidden, inputs, generator=generator) - 1
+            layer.weight.copy_(size * math.sqrt(3.0) * drawn)
+        layer.bias.zero_()
 
 
-class _Annealed(torch.optim.SGD):
-    """SGD whose rate is multiplied by min(1, anneal / t) at update t."""
+def annealed_sgd(groups: ParamGroups, options: AnnealedOptions) -> torch.optim.Optimizer:
+    """Build SGD whose rate is multiplied by min(1, anneal / t) at update t."""
+    import torch
 
-    def __init__(self, groups: Iterable[dict[str, Any]], *, lr: float, anneal: float, weight_decay: float) -> None:
-        super().__init__(groups, lr=lr, weight_decay=weight_decay)
-        self._anneal, self._updates = anneal, 0
+    class Annealed(torch.optim.SGD):
+        updates = 0
 
-    def step(self, closure: Callable[[], float] | None = None) -> Any:  # noqa: ANN401 - as torch has it
-        """Do an update."""
-        self._updates += 1
-        factor = min(1.0, self._anneal / self._updates)
-        for group in self.param_groups:
-            group["lr"] *= factor  # the engine sets it anew before every update
-        return super().step(closure)
+        def step(self, closure: Callable[[], float] | None = None) -> Any:  # noqa: ANN401 - as torch has it
+            self.updates += 1
+            given = [group["lr"] for group in self.param_groups]
+            for group in self.param_groups:
+                group["lr"] *= min(1.0, options.anneal / self.updates)
+            found = super().step(closure)
+            for group, lr in zip(self.param_groups, given, strict=True):
+                group["lr"] = lr  # the rate is the engine's to set: left lower, it would fall twice
+            return found
 
-
-def annealed_sgd(groups: list[dict[str, Any]], options: AnnealedOptions) -> torch.optim.Optimizer:
-    """Build the optimizer."""
-    return _Annealed(
-        groups, lr=options.lr, anneal=options.anneal, weight_decay=options.l2 if options.penalised else 0.0
-    )
+    return Annealed(groups, lr=options.lr, weight_decay=options.l2 if options.penalised else 0.0)
 
 
 def unchanged(options: NoOptions) -> Callable[[float], float]:
