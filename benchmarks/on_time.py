@@ -2,9 +2,9 @@
 
     python benchmarks/on_time.py 'digits=demo:digits@30' 'emoji=FOLDER@90' 'movies=train.csv,test.csv@60' --seeds 0 1
 
-A set is NAME=TRAIN[,TEST]@BUDGET, as for components.py. After the sets come three runs of digits with a
-plugin whose net hangs and one that takes a minute an epoch (`trying_plugins.py`), each alone, and both beside a sound
-net. A run is late where its wall time, the interpreter's start included, is more than 2 s and 2 % over. The share of the budget
+A set is NAME=TRAIN[,TEST]@BUDGET, as for components.py. After the sets come three runs of digits with a plugin whose
+net hangs and one that takes a minute an epoch (`trying_plugins.py`), each alone, and both beside a sound net. A run is
+late where its wall time, the interpreter's start included, is more than 2 s and 2 % over. The share of the budget
 that was used is told as well.
 """
 

@@ -42,7 +42,7 @@ from seedbed.core.session import Session
 from seedbed.core.training.member import PREDICTIONS
 from seedbed.core.training.predictions import load_predictions
 
-_LATE_SECONDS = 1.0
+_LATE_SECONDS = 0.5
 """Over the budget, after which nobody waits for a score any more: its backend has ended it by then, or cannot."""
 
 

@@ -37,6 +37,9 @@ LOOKS = 10
 LOOK_SHARE = 0.15
 """Of a trial's time, what looks may take; where one takes long there are fewer of them."""
 
+MEASURING_SHARE = 0.1
+"""Of the time left, after which nothing more is measured by which to choose a precision: a net may be very slow."""
+
 _NO_LOSS = 0.002
 """A mean loss, in nats or squared deviations, of which nothing can be seen in any answer."""
 
@@ -258,9 +261,10 @@ class Context:
         estimate = (self.look_seconds or 0.0) * slower * (1.0 + views + after) + 0.2
         return estimate if self.deadline is None else min(estimate, ENDING_SHARE * (self.deadline - self.started))
 
-    def measured(self, measure: Callable[[], Numerics]) -> Numerics:
-        """Return the precision and memory format that were measured to be the fastest."""
-        return Numerics.parse(self.decisions.decide("numerics", lambda: str(measure())))
+    def measured(self, measure: Callable[[float], Numerics]) -> Numerics:
+        """Return the precision and memory format that `measure`, given the seconds it may take, finds the fastest."""
+        left = math.inf if self.deadline is None else self.deadline - self.clock()
+        return Numerics.parse(self.decisions.decide("numerics", lambda: str(measure(MEASURING_SHARE * left))))
 
     def _is_worse(self, model: Net, augmenters: Sequence[Augmenter], judged: Predictions) -> bool:
         views = augmenters if self.member.test_time_views else ()

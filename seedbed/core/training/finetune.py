@@ -285,10 +285,10 @@ def _phases(context: Context, options: TuneOptions) -> tuple[Phase, ...]:
 def _measure_training(context: Context, model: Net, batch_size: int, phases: tuple[Phase, ...]) -> Numerics:
     if context.deadline is None:
         return default(context.device)
-    return context.measured(lambda: _calibrated(context, model, batch_size, phases[-1].view))
+    return context.measured(lambda most: _calibrated(context, model, batch_size, phases[-1].view, most))
 
 
-def _calibrated(context: Context, model: Net, batch_size: int, view: View) -> Numerics:
+def _calibrated(context: Context, model: Net, batch_size: int, view: View, most_seconds: float) -> Numerics:
     rows = context.train_rows[torch.arange(batch_size) % len(context.train_rows)]
     values = context.job.candidate.values
     key = ("train", str({k: v for k, v in values.items() if k.startswith("architecture")}), view, batch_size)
@@ -300,6 +300,7 @@ def _calibrated(context: Context, model: Net, batch_size: int, view: View) -> Nu
         known=context.calibrations,
         key=(*key, str(context.device), context.job.threads),
         clock=context.clock,
+        most_seconds=most_seconds,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import time
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext
@@ -123,6 +124,7 @@ def calibrate(
     key: Hashable,
     clock: Callable[[], float] = time.monotonic,
     repeats: int = 2,
+    most_seconds: float = math.inf,
 ) -> Numerics:
     """Measure a few steps of each choice on copies of the model and return the fastest.
 
@@ -133,10 +135,11 @@ def calibrate(
         train: time forward and backward pass, else the forward pass alone.
         known: results so far by `key`; looked up first, and added to.
         repeats: steps timed of each choice, after one that shows whether it has a chance.
+        most_seconds: after which no further step is begun; the fastest so far stands.
     """
     if key not in known:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            known[key] = _fastest(model, inputs, device, train, clock, repeats)
+            known[key] = _fastest(model, inputs, device, train, clock, repeats, clock() + most_seconds)
     return known[key]
 
 
@@ -147,6 +150,7 @@ def _fastest(
     train: bool,
     clock: Callable[[], float],
     repeats: int,
+    until: float,
 ) -> Numerics:
     depthwise = train and any(map(is_depthwise, model.modules()))
     offered = choices(device, images=any(map(_is_images, inputs)), depthwise=depthwise)
@@ -155,6 +159,8 @@ def _fastest(
     steps: dict[Numerics, Callable[[], float]] = {}
     times: dict[Numerics, float] = {}
     for numerics in offered:
+        if times and clock() >= until:
+            break
         step = _make_step(model, inputs, numerics, device, train, clock)
         try:
             times[numerics] = step()  # it also pays for kernel selection
@@ -163,9 +169,13 @@ def _fastest(
             log.debug("%s cannot be computed in %s.", type(model).__name__, numerics.name, exc_info=True)
     limit = max(_HOPELESS * min(times.values(), default=0.0), _CHEAP_SECONDS)
     contenders = {each: float("inf") for each, seconds in times.items() if seconds <= limit}
+    if clock() >= until:
+        return min(times, key=lambda each: times[each], default=default(device))
     if len(contenders) > 1:
         for _ in range(repeats):  # taking turns, so that what else the machine does meets all of them
             for each in contenders:
+                if clock() >= until and any(map(math.isfinite, contenders.values())):
+                    break
                 contenders[each] = min(contenders[each], steps[each]())
     return min(contenders, key=lambda each: contenders[each], default=default(device))
 

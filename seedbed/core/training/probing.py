@@ -243,10 +243,10 @@ def _measure_forward(context: Context, model: Net) -> Numerics:
     # A fixed transform counts or compares: in a lower precision its features would be others.
     if context.deadline is None or _spec(context).features_only:
         return default(context.device)
-    return context.measured(lambda: _calibrated(context, model))
+    return context.measured(lambda most: _calibrated(context, model, most))
 
 
-def _calibrated(context: Context, model: Net) -> Numerics:
+def _calibrated(context: Context, model: Net, most_seconds: float) -> Numerics:
     rows = context.train_rows[: min(32, len(context.train_rows))]
     key = ("forward", _identity(context), context.view, str(context.device), context.job.threads)
     return calibrate(
@@ -258,6 +258,7 @@ def _calibrated(context: Context, model: Net) -> Numerics:
         key=key,
         clock=context.clock,
         repeats=1,
+        most_seconds=most_seconds,
     )
 
 

@@ -260,3 +260,10 @@ def test_a_layout_quickens_depthwise_layers_alone_and_another_undoes_it():
     assert list(model.state_dict()) == keys
     default(CPU).lay_out_model(model)
     assert not any("forward" in vars(layer) for layer in model)
+
+
+def test_where_a_step_takes_longer_than_may_be_spent_the_first_choice_stands():
+    seconds = {(each.precision, each.memory_format): 9.0 for each in choices(CPU)} | {("float32", "contiguous"): 0.1}
+    found, model = _measure(seconds, train=False, most_seconds=5.0)
+    assert found == choices(CPU)[0]
+    assert len(model.calls) == 1
