@@ -18,11 +18,11 @@ from seedbed.shell import emit, interruptible, plugins_named
 @click.pass_context
 def leaderboard(ctx: click.Context, run: Path, *, as_json: bool) -> None:
     """Show the trials of RUN in their honest order: who leads, who is tied, and what failed."""
-    from seedbed import show
+    from seedbed import show, show_board
     from seedbed.api import open_run
 
     found = open_run(run, plugins=plugins_named(ctx))
-    emit(show.to_json(found.summary()) if as_json else show.leaderboard(found.leaderboard))
+    emit(show.to_json(found.summary()) if as_json else show_board.leaderboard(found.leaderboard))
 
 
 @click.command()

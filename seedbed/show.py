@@ -66,50 +66,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequen
     return "\n".join(lines)
 
 
-def leaderboard(board: Leaderboard) -> str:
-    """Show the ranked trials, who is tied with whom, and below why others have no place."""
-    ranked = [row for row in board.rows if row.rank is not None]
-    others = [row for row in board.rows if row.rank is None]
-    parts = []
-    if ranked:
-        score = board.metric or "score"
-        header = ["rank", "tie", "trial", score, "95 % interval", "first", "seconds", "candidate", "status"]
-        lines = [_ranked(row, ranked) for row in ranked]
-        parts += [
-            table(header, lines, right=("rank", "trial", score, "95 % interval", "first", "seconds")),
-            ties(board),
-        ]
-    if others:
-        header = ["trial", "status", "seconds", "candidate", "reason"]
-        parts += [
-            "Without a place:",
-            table(header, [_unranked(row) for row in others], right=("trial", "seconds")),
-        ]
-    return "\n\n".join(filter(None, parts)) or "No trial has started."
-
-
-def _ranked(row: Row, ranked: Sequence[Row]) -> tuple[str, ...]:
-    group = [each for each in ranked if each.tie_group == row.tie_group]
-    tie = "" if len(group) == 1 else "tied" if row.tie_group == 1 else f"tied #{group[0].rank}"
-    chance = "" if row.best_probability is None else f"{row.best_probability:.0%}"
-    return (
-        str(row.rank),
-        tie,
-        str(row.trial) if row.trial >= 0 else "-",
-        number(row.score),
-        interval(row),
-        chance,
-        f"{row.seconds:.1f}",
-        row.candidate,
-        "baseline" if row.role == "baseline" else row.status,
-    )
-
-
-def _unranked(row: Row) -> tuple[str, ...]:
-    reason = next((line.strip() for line in row.reason.splitlines() if line.strip()), "")
-    return (str(row.trial), row.status, f"{row.seconds:.1f}", row.candidate, reason)
-
-
 def ties(board: Leaderboard) -> str:
     """Say in words who shares the first place; empty where there is nobody to compare."""
     ranked = [row for row in board.rows if row.rank is not None]
@@ -202,7 +158,9 @@ def _best(board: Leaderboard) -> str:
     score = f"{board.metric or 'score'} {number(best.score)}"
     around = f" (95 % interval {interval(best)})" if interval(best) else ""
     rows = f" on {board.examples:,} validation rows" if board.examples else ""
-    return f"Best: {name(best)}, {best.candidate}: {score}{around}{rows}"
+    picked = number(best.corrected) not in ("-", number(best.score))
+    less = f"; {number(best.corrected)} without the luck of having been picked" if picked else ""
+    return f"Best: {name(best)}, {best.candidate}: {score}{around}{rows}{less}"
 
 
 def _kept(best: Mapping[str, Any] | None, metric: str) -> str:

@@ -20,7 +20,6 @@ from seedbed.registry.registry import Row as PluginRow
 from seedbed.show import (
     component,
     evaluation,
-    leaderboard,
     plugin_rows,
     plugin_table,
     quoted,
@@ -62,27 +61,6 @@ DOCUMENT = {
 }
 
 
-def line_of(text, trial):
-    """The line of the ranked table in whose column `trial` this number stands."""
-    lines = text.split("\n\n")[0].splitlines()
-    end = lines[0].index("trial") + len("trial")
-    (found,) = [line for line in lines if line[:end].split()[-1] == str(trial)]
-    return found
-
-
-def test_rows_of_the_first_tie_group_are_marked_as_tied():
-    text = leaderboard(TIED)
-    assert "tied" in line_of(text, 3)
-    assert "tied" in line_of(text, 5)
-    assert "tied" not in line_of(text, 0)
-
-
-def test_a_later_tie_group_names_the_rank_it_starts_at():
-    text = leaderboard(board(row(3, 1, 0.9, 1), row(4, 2, 0.8, 2), row(6, 3, 0.8, 2)))
-    assert "tied #2" in line_of(text, 4)
-    assert "tied #2" in line_of(text, 6)
-
-
 def test_a_tie_is_said_in_words():
     assert ties(TIED) == "Tied: trial 3 and trial 5 cannot be told apart on 360 validation rows."
 
@@ -96,23 +74,6 @@ def test_one_row_alone_is_no_comparison():
     assert ties(board(row(3, 1, 0.98, 1))) == ""
 
 
-def test_failed_trials_stand_below_with_the_first_line_of_the_reason():
-    text = leaderboard(TIED)
-    below = text[text.index("Without a place:") :]
-    assert "RuntimeError: out of memory" in below
-    assert "at line 3" not in text
-
-
-def test_the_majority_class_has_no_trial_number():
-    text = leaderboard(TIED)
-    (line,) = [line for line in text.splitlines() if "majority class" in line]
-    assert "-1" not in line
-
-
-def test_a_run_without_trials_says_so():
-    assert leaderboard(board()) == "No trial has started."
-
-
 def test_the_summary_ends_with_the_next_command():
     text = run_summary(DOCUMENT, TIED)
     assert text.splitlines()[-1] == "Next: seedbed predict runs/digits-1 DATA"
@@ -123,6 +84,15 @@ def test_the_summary_tells_score_interval_test_and_time():
     assert "accuracy 0.9800 (95 % interval 0.9700 to 0.9900) on 360 validation rows" in text
     assert "Test: accuracy 0.9750" in text
     assert "58.2 s of 60 s" in text
+
+
+def test_the_summary_says_what_the_score_is_worth_where_it_owes_something_to_luck():
+    def told(corrected):
+        return run_summary(DOCUMENT, board(row(3, 1, 0.98, 1, corrected=corrected), row(5, 2, 0.97, 1)))
+
+    assert "on 360 validation rows; 0.9612 without the luck of having been picked\n" in told(0.9612)
+    assert "luck" not in told(0.98)
+    assert "luck" not in told(None)
 
 
 def test_the_summary_says_of_which_trials_an_average_is_made():

@@ -93,7 +93,7 @@ def train(history, proposal, seed=0, full=None):
 
 
 def search(strategy, *, trials, seed=0, profile=BIG, full=None):
-    """Run a plan in work units; return the history, and after each trial the epochs so far and the best true quality."""
+    """Run a plan in work units; return the history, and after each trial the epochs so far and the best quality."""
     history = History([DataDescribed(profile=profile)])
     work, spent, best = [], 0.0, 0.0
     for number in range(trials):

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import pytest
 from fake_runners import evaluation_job, trial_job
 
 from seedbed.plugins.backends import processes
@@ -35,10 +36,28 @@ def test_patience_with_a_stop_begins_with_the_job():
 
 
 def test_causes_of_death_are_words():
-    assert processes.cause_of_death(-9) == "killed by SIGKILL (out of memory?)"
+    assert processes.cause_of_death(-9).startswith("killed by SIGKILL (out of memory? If so, run fewer trials at once")
     assert processes.cause_of_death(-11) == "killed by SIGSEGV"
     assert processes.cause_of_death(-99) == "killed by signal 99"
     assert processes.cause_of_death(3) == "the worker process ended with exit code 3"
+
+
+@pytest.mark.parametrize(("before", "now", "is_sure"), [(2, 3, True), (2, 2, False), (None, 3, False)])
+def test_a_kill_by_the_system_for_want_of_memory_is_told_as_that(monkeypatch, before, now, is_sure):
+    monkeypatch.setattr(processes, "memory_kills", lambda: now)
+    said = processes.cause_of_death(-9, before)
+    assert ("the system had run out of memory; run fewer trials at once (--workers 1)" in said) == is_sure
+    assert said.startswith("killed by SIGKILL")
+    assert processes.cause_of_death(-15, before) == "killed by SIGTERM"
+
+
+def test_the_kills_of_a_container_are_its_own_and_else_those_of_the_system(tmp_path):
+    group, system = tmp_path / "memory.events", tmp_path / "vmstat"
+    assert processes.memory_kills(group, system) == 0
+    system.write_text("nr_free_pages 12\noom_kill 7\n")
+    assert processes.memory_kills(group, system) == 7
+    group.write_text("low 0\noom 4\noom_kill 3\n")
+    assert processes.memory_kills(group, system) == 3
 
 
 def test_the_workers_import_path_is_ours_without_what_every_interpreter_has(monkeypatch, tmp_path):

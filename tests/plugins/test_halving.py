@@ -1,4 +1,4 @@
-"""Searches over fidelities: bars and rungs reckoned by hand, brackets as in the paper, less work for as good a score."""
+"""Searches over fidelities: bars and rungs reckoned by hand, brackets as in the paper, as good a score for less."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from told_run import FOLDED, RUN, epoch, started
 
-from seedbed.core.search.events import TrialFailed
+from seedbed.core.search.events import TrialFailed, TrialPlanned, TrialRefused
 from seedbed.core.search.history import History
 from seedbed.plugins.monitors.view import draw, snapshot
 
@@ -83,3 +83,24 @@ def test_a_failed_trial_is_not_among_the_best():
 @pytest.mark.parametrize("width", [20, 40, 200])
 def test_the_view_fits_any_width(width):
     assert all(len(line) <= width for line in drawn(RUN, width=width).splitlines())
+
+
+def test_the_view_says_in_how_many_parts_a_batch_goes():
+    plan = TrialPlanned(
+        trial=2,
+        device="cpu",
+        precision="float32",
+        memory_format="channels_last",
+        batch_size=32,
+        steps=10,
+        accumulated=4,
+    )
+    (line,) = [line for line in drawn([*RUN, plan]).splitlines() if "40%" in line]
+    assert line.rstrip().endswith("in 4 parts")
+    (line,) = [line for line in drawn(RUN).splitlines() if "40%" in line]
+    assert "parts" not in line
+
+
+def test_the_view_counts_what_was_refused_apart_from_what_failed():
+    text = drawn([*RUN, started(5), TrialRefused(trial=5, reason="Too large: it is.")])
+    assert "2 trials with a score, 1 failed, 1 refused" in text

@@ -8,7 +8,15 @@ from dataclasses import replace
 import pytest
 from told_run import FOLDED, RUN, epoch, profile, show, started
 
-from seedbed.core.search.events import BundleEvaluated, BundleSaved, DataDescribed, RunFinished, StageEntered
+from seedbed.core.search.events import (
+    BundleEvaluated,
+    BundleSaved,
+    DataDescribed,
+    RunFinished,
+    StageEntered,
+    TrialPlanned,
+    TrialRefused,
+)
 from seedbed.core.search.history import History
 from seedbed.plugins.monitors import words
 from seedbed.plugins.monitors.log import LogMonitor
@@ -86,6 +94,30 @@ def test_the_end_of_a_run_is_told_with_its_reason():
     assert words.sentence(over, history) == "finished after 59 s: the time is spent"
     test = BundleEvaluated(part="test", metrics={"accuracy": 0.98}, examples=360)
     assert words.sentence(test, history) == "on 360 test rows: accuracy 0.9800"
+
+
+def planned(**changes):
+    return TrialPlanned(
+        trial=3,
+        device="cpu",
+        precision="float32",
+        memory_format="channels_last",
+        batch_size=32,
+        steps=10,
+        **changes,
+    )
+
+
+def test_a_batch_that_goes_in_parts_is_told_and_one_that_goes_in_one_is_not():
+    said = words.sentence(planned(accumulated=4), History(RUN))
+    assert said == "trial 3 takes its batches of 32 in 4 parts: in one they would not fit into memory"
+    assert words.sentence(planned(), History(RUN)) is None
+
+
+def test_a_refused_trial_is_told_with_its_reason_and_no_alarm():
+    refused = TrialRefused(trial=3, reason="Too large: it is.\nIndeed.")
+    assert words.sentence(refused, History(RUN)) == "trial 3 refused: Too large: it is."
+    assert words.weight(refused) == "normal"
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
 from seedbed.core.data.profile import Profile
+from seedbed.core.errors import DataError
 from seedbed.core.protocols import Lookup, Metric
 from seedbed.core.results.ensemble import Ensemble, blend, select_ensemble
-from seedbed.core.results.leaderboard import Leaderboard, baseline_entry, entries_from, rank
+from seedbed.core.results.entries import baseline_entry, entries_from
+from seedbed.core.results.leaderboard import Entry, Leaderboard, Row
+from seedbed.core.results.ordering import rank
 from seedbed.core.runfolder import RunFolder
 from seedbed.core.search.history import History
 from seedbed.core.specs import MetricSpec
 from seedbed.core.training.member import CHECKPOINT, PREDICTIONS
 from seedbed.core.training.predictions import Predictions, load_predictions
+
+_AVERAGED = 100
+"""Of the candidates, the best of which an average may be made: the predictions of all would not fit into memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +65,11 @@ def rank_run(
             return 0
 
     entries = entries_from(history, load, size)
-    members = {each.trial: each.predictions for each in entries if each.predictions is not None}
-    if members:
-        first = next(iter(members.values()))
+    first = _first_readable(entries)
+    if first is not None:
         entries = (*entries, baseline_entry(first, profile))
     board = rank(entries, metric, spec.direction, name=spec.name, seed=seed)
+    members = {row.trial: load(row.trial) for row in _kept_for_averages(board)}
     winner = _winner(board, members, metric, spec, history, profile, seconds_left, seed)
     return Ranking(board=board, winner=winner, predictions=None if winner is None else blend(members, winner))
 
@@ -80,14 +87,28 @@ def _winner(
     best = board.best
     if best is None:
         return None
-    # Baselines are a yardstick: they win alone or not at all.
-    candidates = {row.trial for row in board.rows if row.rank is not None and row.role == "candidate"}
-    ranked = {trial: members[trial] for trial in candidates | {best.trial} if trial in members}
     alone = Ensemble(trials=(best.trial,), weights=(1.0,), score=best.score or 0.0, gain_low=0.0)
-    found = select_ensemble(ranked, metric, spec.direction, seed=seed)
+    found = select_ensemble(members, metric, spec.direction, seed=seed)
     if len(found.trials) == 1 or not _is_affordable(found, history, profile, seconds_left):
         return alone
     return found
+
+
+def _first_readable(entries: Iterable[Entry]) -> Predictions | None:
+    for entry in entries:
+        try:
+            return entry.read()
+        except DataError:  # the leaderboard says so
+            continue
+    return None
+
+
+def _kept_for_averages(board: Leaderboard) -> list[Row]:
+    """Return the best candidates, by number; baselines are a yardstick: they win alone or not at all."""
+    found = [row for row in board.rows if row.rank is not None and row.role == "candidate"][:_AVERAGED]
+    if board.best is not None and board.best not in found:
+        found.append(board.best)
+    return sorted(found, key=lambda row: row.trial)
 
 
 def _is_affordable(ensemble: Ensemble, history: History, profile: Profile, seconds_left: float | None) -> bool:

@@ -188,6 +188,10 @@ class History:
         """Return the finished trials of the same net and policy, in the order in which they finished."""
         return [self.trials[number] for number in self.tally.finished.get(kin_of(values), ())]
 
+    def refused(self, values: Values) -> list[Trial]:
+        """Return the refused trials of the same net and policy, in the order in which they ended."""
+        return [self.trials[number] for number in self.tally.refused.get(kin_of(values), ())]
+
     def tried(self, values: Values) -> bool:
         """Whether this point is running or has had its chance; one that the run's own end cut short has not."""
         return self.tally.points[_point(values)] > 0
@@ -207,7 +211,7 @@ class Tally:
     """Counts and lists over all trials, each kept up in a time that does not depend on how many there are.
 
     `running` are the numbers of trials that have not ended, in order; `scored` those with a result; `finished`
-    those that came to their end, by kin; `candidates` counts as `budget.count_trials` says; `slowest` is what
+    those that came to their end, and `refused` those that were, by kin; `candidates` counts as `budget.count_trials` says; `slowest` is what
     predicting a row takes the two slowest candidates, in seconds, ascending; `best` is the best score of a candidate
     that has ended, `since_best` how many have ended after it; `points` counts the trials of a
     point that are running or have had their chance, and `latest` is the last one of each.
@@ -217,6 +221,7 @@ class Tally:
     running: dict[int, None] = field(default_factory=dict)
     scored: set[int] = field(default_factory=set)
     finished: dict[tuple[object, object], list[int]] = field(default_factory=dict)
+    refused: dict[tuple[object, object], list[int]] = field(default_factory=dict)
     candidates: int = 0
     slowest: tuple[float, ...] = ()
     best: float | None = None
@@ -250,6 +255,8 @@ class Tally:
             self.points[point] -= 1
         if trial.result is not None:
             self.finished.setdefault(kin_of(trial.candidate.values), []).append(trial.number)
+        if trial.status == "refused":
+            self.refused.setdefault(kin_of(trial.candidate.values), []).append(trial.number)
         if trial.role != "candidate":
             return
         if not trial.resumable and profile is not None:

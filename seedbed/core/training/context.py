@@ -97,6 +97,8 @@ class Context:
     """Whether the model says less of those rows, as `finish` found."""
     exact: np.ndarray | None = None
     """What the kept checkpoint predicts of the validation part as `finish` would compute it, where that is known."""
+    model: Net | None = None
+    """The net that was finished last."""
     notes: list[str] = field(default_factory=list)
     decisions: Decisions = field(default_factory=Decisions)
     seen: list[float] = field(default_factory=list)
@@ -202,6 +204,7 @@ class Context:
         Without a validation part there is none, NaN; it is only seen to that nothing got worse.
         """
         self.member.save(self.folder)
+        self.model = model
         if not len(self.valid_rows) and self.judged is None:
             return math.nan
         PLAIN.lay_out_model(model)

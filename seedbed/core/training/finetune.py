@@ -174,6 +174,7 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
     """Train from where the model stands; the learning rate follows its schedule from `since` on."""
     candidate, profile = context.job.candidate, context.job.profile
     model.norm_is_frozen = options.freeze_norm
+    model.train()  # which norms count their rows decides how small the parts of a batch may be
     parts = assemble(
         model,
         candidate,
@@ -188,7 +189,7 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
         parts = replace(parts, schedule=lambda progress: whole(since + (1.0 - since) * progress))
     batch_size = _batch_size(context)
     phases = _phases(context, options)
-    demand = _demand(context, model, batch_size, phases[-1].view)
+    demand = _demand(context, model, phases[-1].view)
     accumulated = context.decisions.decide(
         "parts", lambda: 1 if demand is None else parts_here(demand, batch_size, context.device, least_rows(model))
     )
@@ -217,7 +218,7 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
     return result
 
 
-def _demand(context: Context, model: Net, batch_size: int, view: View) -> Demand | None:
+def _demand(context: Context, model: Net, view: View) -> Demand | None:
     """Measure what training takes with the longest of the rows; None where the answer to that is given."""
     if context.decisions.are_given:
         return None

@@ -149,6 +149,7 @@ def _train_last(
             short.append("It says less of them than models that had not seen them.")
         elif not _trains(context) and last.notes and not stand_in.notes:
             short += last.notes
+    context.model = last.model
     context.notes += [note for note in last.notes if note not in (*context.notes, *short)]
     if not short:
         return result

@@ -27,6 +27,7 @@ from seedbed.core.training.decisions import Decisions, ScriptOver, ended_after
 from seedbed.core.training.desk import Desk, pick_device
 from seedbed.core.training.evaluate import CutShort, Stop, Stopped
 from seedbed.core.training.finetune import run_policy
+from seedbed.core.training.footprint import measure_footprint
 from seedbed.core.training.member import Member, components_of
 from seedbed.core.training.memory import is_out_of_memory, too_large
 from seedbed.core.training.soup import blend_weights
@@ -61,7 +62,8 @@ def run_trial(
             torch.manual_seed(job.seed)
             context = _open(job, emit, should_stop, desk, device, started, clock)
             result = blend_weights(context) if job.ingredients else run_policy(context)
-        emit(_finished(job, context, result))
+            finished = _finished(job, context, result)
+        emit(finished)
     except Stopped:
         emit(_stopped(job, context, "stopped on request", clock() - started))
     except CutShort as lag:
@@ -173,6 +175,7 @@ def _watch(should_stop: Stop, deadline: float | None, overtime: float, clock: Ca
 
 
 def _finished(job: TrialJob, context: Context, result: Result) -> TrialFinished:
+    cost = measure_footprint(context, context.model)
     return TrialFinished(
         trial=job.trial,
         score=result.score,
@@ -182,6 +185,10 @@ def _finished(job: TrialJob, context: Context, result: Result) -> TrialFinished:
         row_seconds=context.row_seconds,
         notes=tuple(context.notes),
         knows_valid=context.knows_valid,
+        latency_p50=cost.latency_p50,
+        latency_p95=cost.latency_p95,
+        memory_bytes=cost.memory_bytes,
+        size_bytes=cost.size_bytes,
         decisions=context.decisions.taken(),
     )
 

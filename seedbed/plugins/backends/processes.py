@@ -84,15 +84,38 @@ def _import_path() -> list[str]:
     return [str(path) for path in paths]
 
 
-def cause_of_death(code: int) -> str:
-    """Put an exit code into words; a negative one is a signal's number."""
+def cause_of_death(code: int, kills_before: int | None = None) -> str:
+    """Put an exit code into words; a negative one is a signal's number.
+
+    `kills_before` is what `memory_kills` said while the process lived, if it was asked: more by now tell why it died.
+    """
     if code >= 0:
         return f"the worker process ended with exit code {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    return f"killed by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
+    if name != "SIGKILL":
+        return f"killed by {name}"
+    if kills_before is not None and memory_kills() > kills_before:
+        return f"killed by SIGKILL: the system had run out of memory; {_SMALLER}"
+    return f"killed by SIGKILL (out of memory? If so, {_SMALLER})"
+
+
+_SMALLER = "run fewer trials at once (--workers 1), or choose a smaller architecture or resolution"
+
+
+def memory_kills(group: Path = Path("/sys/fs/cgroup/memory.events"), system: Path = Path("/proc/vmstat")) -> int:
+    """Count the processes that this container, or else this system, has killed for want of memory so far.
+
+    Linux tells it; elsewhere 0.
+    """
+    for file in (group, system):
+        with contextlib.suppress(OSError, ValueError):
+            counts = dict(line.split(maxsplit=1) for line in file.read_text(encoding="ascii").splitlines())
+            if "oom_kill" in counts:
+                return int(counts["oom_kill"])
+    return 0
 
 
 def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:

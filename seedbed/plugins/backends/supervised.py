@@ -112,6 +112,7 @@ class Worker:
         self.process = process
         self.log_file = log_file
         self.log_start = log_file.stat().st_size
+        self._kills_before = processes.memory_kills()
         self.index = index
         self.strikes = strikes
         self.job: Job | None = None
@@ -228,7 +229,7 @@ class Worker:
 
     def last_words(self) -> str:
         """What is known of the death of this worker, its log's last lines included; it must be reaped."""
-        cause = self.ending or processes.cause_of_death(self.process.returncode)
+        cause = self.ending or processes.cause_of_death(self.process.returncode, self._kills_before)
         lines = processes.tail(self.log_file, self.log_start)
         return f"{cause}\nThe last lines of {self.log_file}:\n{lines}" if lines else cause
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from seedbed.core.data.profile import Profile
 from seedbed.core.search.events import BundleEvaluated, BundleSaved
-from seedbed.core.search.history import History, Trial
+from seedbed.core.search.history import History, Status, Trial
 from seedbed.core.task import written
 from seedbed.plugins.monitors import words
 
@@ -22,6 +22,8 @@ _BAR = "cyan"
 _BAR_WIDTH = 20
 _BEST_ROWS = 5
 _RUNNING_ROWS = 6
+_WITHOUT: tuple[Status, ...] = ("failed", "refused")
+"""How trials end without a place among the best."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +70,7 @@ def draw(view: View, now: float) -> RenderableType:
     parts: list[RenderableType] = [_header(view, view.at + max(0.0, now - view.seen))]
     if any(not trial.is_finished for trial in view.trials):
         parts.append(_under_way(view, now))
-    if any(trial.score is not None and trial.status != "failed" for trial in view.trials):
+    if any(trial.score is not None and trial.status not in _WITHOUT for trial in view.trials):
         parts.append(_best(view))
     return Group(*parts)
 
@@ -105,7 +107,7 @@ def _table(*columns: str) -> Table:
 
 
 def _name(trial: Trial) -> Text:
-    return Text(trial.candidate.label, no_wrap=True, overflow="ellipsis")
+    return Text(trial.label, no_wrap=True, overflow="ellipsis")
 
 
 def _under_way(view: View, now: float) -> RenderableType:
@@ -126,7 +128,7 @@ def _under_way(view: View, now: float) -> RenderableType:
             f"{last.epoch:.3g}" if last else "-",
             written(last.score) if last else "-",
             f"{last.lr:.2g}" if last else "-",
-            _name(trial),
+            _name(trial).append(f" {words.in_parts(trial.plan)}".rstrip(), style="dim"),
         )
     hidden = len(running) - _RUNNING_ROWS
     return Group(Text(), table, *([Text(f"and {hidden} more", style="dim")] if hidden > 0 else []))
@@ -135,7 +137,7 @@ def _under_way(view: View, now: float) -> RenderableType:
 def _best(view: View) -> RenderableType:
     table = _table("best", "trial", _metric(view), "seconds", "candidate", "")
     sign = -1.0 if view.direction == "max" else 1.0
-    scored = [(t.score, t) for t in view.trials if t.score is not None and t.status != "failed"]
+    scored = [(t.score, t) for t in view.trials if t.score is not None and t.status not in _WITHOUT]
     scored.sort(key=lambda pair: (sign * pair[0], pair[1].number))
     in_use = view.bundle.trials if view.bundle else ()
     for rank, (score, trial) in enumerate(scored[:_BEST_ROWS], start=1):
@@ -147,9 +149,10 @@ def _best(view: View) -> RenderableType:
             _name(trial),
             Text("saved" if trial.number in in_use else "", style="green"),
         )
-    failed = sum(trial.status == "failed" for trial in view.trials)
     ended = f"{len(scored)} trial{'' if len(scored) == 1 else 's'} with a score"
-    ended += f", {failed} failed" if failed else ""
+    for status in _WITHOUT:
+        count = sum(trial.status == status for trial in view.trials)
+        ended += f", {count} {status}" if count else ""
     return Group(Text(), table, Text(ended, style="dim"))
 
 

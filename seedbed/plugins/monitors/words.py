@@ -18,6 +18,8 @@ from seedbed.core.search.events import (
     StageEntered,
     TrialFailed,
     TrialFinished,
+    TrialPlanned,
+    TrialRefused,
     TrialStarted,
     TrialStopped,
 )
@@ -75,7 +77,12 @@ def sentence(event: Event, history: History) -> str | None:
             return f"trial {event.trial} started: {event.candidate.label}" + (
                 f", {duration(limit)} at most" if limit is not None else ""
             )
-        case TrialFinished() | TrialStopped() | TrialFailed():
+        case TrialPlanned() if event.accumulated > 1:
+            return (
+                f"trial {event.trial} takes its batches of {event.batch_size} {in_parts(event)}: "
+                "in one they would not fit into memory"
+            )
+        case TrialFinished() | TrialStopped() | TrialRefused() | TrialFailed():
             return _ended(event, history)
         case BundleSaved():
             members = " and ".join(str(each) for each in event.trials)
@@ -100,7 +107,7 @@ def _scores(event: BundleEvaluated, decisive: str) -> str:
     return ", ".join(named) + (f" and {left} more" if left > 0 else "")
 
 
-def _ended(event: TrialFinished | TrialStopped | TrialFailed, history: History) -> str:
+def _ended(event: TrialFinished | TrialStopped | TrialRefused | TrialFailed, history: History) -> str:
     match event:
         case TrialFinished():
             return (
@@ -109,6 +116,8 @@ def _ended(event: TrialFinished | TrialStopped | TrialFailed, history: History) 
             )
         case TrialStopped():
             return f"trial {event.trial} stopped: {first_line(event.reason)}"
+        case TrialRefused():
+            return f"trial {event.trial} refused: {first_line(event.reason)}"
         case TrialFailed():
             return f"trial {event.trial} failed: {first_line(event.error)}"
 
@@ -149,6 +158,11 @@ def progress(trial: Trial, history: History) -> str:
         return f"trial {trial.number}, {over_folds(folds)}; the first is done: {score}"
     of_first = f" of the first of {folds} folds" if folds else ""
     return f"trial {trial.number} at {last.progress:.0%}{of_first}, epoch {last.epoch:.3g}: {score}"
+
+
+def in_parts(plan: TrialPlanned | None) -> str:
+    """Say in how many parts a batch is taken; nothing where it goes in one."""
+    return f"in {plan.accumulated} parts" if plan is not None and plan.accumulated > 1 else ""
 
 
 def over_folds(folds: int) -> str:

@@ -10,6 +10,7 @@ from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.history import History, Trial
 from seedbed.core.space import Values
 from seedbed.core.task import Modality
+from seedbed.plugins.strategies.refused import is_known_too_large
 from seedbed.plugins.strategies.warm import DOUBT, past_seconds
 
 PROBE_SHARE, FOLDED_PROBE_SHARE = 0.25, 0.5
@@ -41,13 +42,15 @@ def full_epochs(values: Values, profile: Profile) -> float:
 
 
 def affordable(values: Values, profile: Profile, history: History) -> Fidelity | None:
-    """Return the fidelity for a candidate, None where not even a fifth of it can be paid.
+    """Return the fidelity for a candidate, None where not even a fifth of it can be paid, or where it is too large.
 
     Without a time limit that is its full number of epochs. With one, a candidate whose like has been
     seen gets the time it is expected to need, or all that is left where the rest would be of no use. What was seen
     in earlier runs alone counts with its doubt, and refuses nothing while there is no result at all. A
     probe answers fast or not at all: it gets a quarter of what is left at most, over folds a half.
     """
+    if is_known_too_large(values, history):
+        return None
     epochs = full_epochs(values, profile)
     left = history.remaining.seconds
     if left is None:

@@ -11,6 +11,7 @@ from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.history import History, Trial
 from seedbed.core.space import Values
 from seedbed.plugins.strategies.fidelity import expected_seconds, full_epochs
+from seedbed.plugins.strategies.refused import is_known_too_large
 
 RESOURCES = ("epochs", "subset", "resolution")
 
@@ -62,7 +63,9 @@ def rung_of(share: float, ladder: Sequence[float]) -> int:
 
 
 def in_time(fidelity: Fidelity, values: Values, history: History) -> Fidelity | None:
-    """Return the fidelity with a time limit where there is one; None where it is expected not to end in time."""
+    """Return the fidelity with a time limit where there is one; None where it will not end in time, or fit."""
+    if is_known_too_large(values, history, resolution=fidelity.resolution):
+        return None
     left = history.remaining.seconds
     if left is None:
         return fidelity

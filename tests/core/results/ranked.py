@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from seedbed.core.data.profile import Profile
-from seedbed.core.results.leaderboard import Entry, baseline_entry
+from seedbed.core.results.entries import baseline_entry
+from seedbed.core.results.leaderboard import Entry
 from seedbed.core.specs import NoOptions
 from seedbed.core.task import Task
 from seedbed.core.training.predictions import Predictions

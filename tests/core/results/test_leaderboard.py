@@ -8,7 +8,7 @@ from core.results.ranked import ACCURACY, LOG_LOSS, entry, model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedbed.core.results.leaderboard import rank
+from seedbed.core.results.ordering import rank
 from seedbed.core.specs import NoOptions
 from seedbed.core.training.predictions import Predictions, tempered
 from seedbed.plugins.metrics import AverageOptions
@@ -20,10 +20,10 @@ def studies(draw):
     """Between one and six models on the same few rows."""
     examples = draw(st.integers(5, 60))
     skills = draw(st.lists(st.floats(0, 1), min_size=1, max_size=6))
-    seconds = draw(st.lists(st.sampled_from([1.0, 2.0]), min_size=len(skills), max_size=len(skills)))
+    sizes = draw(st.lists(st.sampled_from([100, 200]), min_size=len(skills), max_size=len(skills)))
     return [
-        entry(number, model(skill, examples, seed=number), seconds=second)
-        for number, (skill, second) in enumerate(zip(skills, seconds, strict=True))
+        entry(number, model(skill, examples, seed=number), size_bytes=size)
+        for number, (skill, size) in enumerate(zip(skills, sizes, strict=True))
     ]
 
 
@@ -46,7 +46,7 @@ def test_rows_follow_their_scores_and_lie_in_their_intervals(entries, metric):
     softened = {each.trial: tempered(each.predictions) for each in entries}
     losses = {trial: round(LOG_LOSS(each.targets, each.outputs), 6) for trial, each in softened.items()}
     sign = -1 if direction == "max" else 1
-    keys = [(sign * row.score, losses[row.trial], row.seconds, row.trial) for row in board.rows]
+    keys = [(sign * row.score, losses[row.trial], row.size_bytes, row.trial) for row in board.rows]
     assert keys == sorted(keys)
     assert all(row.low <= row.score <= row.high for row in board.rows)
 
@@ -87,8 +87,8 @@ def test_a_clearly_better_model_does_not_tie():
 
 def test_equal_models_tie_and_share_the_chance_to_be_best():
     same = model(0.8)
-    board = rank([entry(0, same, seconds=3.0), entry(1, same, seconds=2.0)], LOG_LOSS, "min")
-    assert [(row.trial, row.tie_group) for row in board.rows] == [(1, 1), (0, 1)]
+    board = rank([entry(0, same), entry(1, same)], LOG_LOSS, "min")
+    assert [(row.trial, row.tie_group) for row in board.rows] == [(0, 1), (1, 1)]
     assert [row.best_probability for row in board.rows] == pytest.approx([0.5, 0.5])
 
 
@@ -185,7 +185,7 @@ def test_of_equal_scores_the_one_that_knows_more_comes_first_however_sure_it_is_
     assert [row.trial for row in rank(given, LOG_LOSS, "min").rows] == [1, 0], "where it decides, it decides as it is"
 
 
-def test_of_equal_models_the_smaller_comes_first():
+def test_of_equal_models_the_smaller_comes_first_and_then_the_earlier_whatever_a_clock_says():
     same = model(0.8)
     entries = [
         entry(0, same, seconds=1.0, size_bytes=9_000),
@@ -194,4 +194,4 @@ def test_of_equal_models_the_smaller_comes_first():
         entry(3, model(0.9), seconds=9.0, size_bytes=10**9),
     ]
     for metric, direction in ((ACCURACY, "max"), (LOG_LOSS, "min")):
-        assert [row.trial for row in rank(entries, metric, direction).rows] == [3, 2, 1, 0]
+        assert [row.trial for row in rank(entries, metric, direction).rows] == [3, 1, 2, 0]

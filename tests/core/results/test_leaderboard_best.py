@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedbed.core.errors import DataError
-from seedbed.core.results.leaderboard import NO_TRIAL, Leaderboard, rank
+from seedbed.core.results.leaderboard import NO_TRIAL, Leaderboard
+from seedbed.core.results.ordering import rank
 from seedbed.core.training.predictions import Predictions
 from seedbed.plugins.metrics import AverageOptions
 from seedbed.plugins.metrics.scores import f1

@@ -5,7 +5,9 @@ import pytest
 
 from seedbed.core.data.profile import Profile
 from seedbed.core.errors import DataError
-from seedbed.core.results.leaderboard import NO_TRIAL, Entry, baseline_entry, rank
+from seedbed.core.results.entries import baseline_entry
+from seedbed.core.results.leaderboard import NO_TRIAL, Entry
+from seedbed.core.results.ordering import rank
 from seedbed.core.specs import NoOptions
 from seedbed.core.task import Task
 from seedbed.core.training.predictions import Predictions

@@ -7,6 +7,7 @@ import pytest
 from core.training.helpers import candidate, fake_lookup, make_data
 
 from seedbed.core.errors import DataError
+from seedbed.core.results import ranking
 from seedbed.core.results.leaderboard import NO_TRIAL
 from seedbed.core.results.ranking import rank_run
 from seedbed.core.runfolder import RunFolder
@@ -131,6 +132,14 @@ def test_of_equals_the_one_with_the_smaller_checkpoint_wins(profile, folder):
     found = _rank(history, profile, folder)
     assert _order(found.board)[:3] == [1, 2, 0]
     assert found.winner.trials == (1,)
+
+
+def test_an_average_is_made_of_the_best_alone_where_trials_are_many(profile, folder, monkeypatch):
+    monkeypatch.setattr(ranking, "_AVERAGED", 2)
+    history = _history(folder, [_predictions(0.8, seed=seed) for seed in range(6)])
+    found = _rank(history, profile, folder)
+    assert set(found.winner.trials) <= set(_order(found.board)[:2])
+    assert len(found.winner.trials) == 2
 
 
 def test_trials_of_different_splits_are_not_ranked_against_each_other(profile, folder):

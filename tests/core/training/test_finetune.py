@@ -68,7 +68,7 @@ def test_resolution_grows_while_a_pretrained_net_is_trained(made, folder):
 
     class Watching(Tiny):
         def forward(self, inputs):
-            if self.training:
+            if self.training and len(inputs) > 2:  # two rows only show what they take of memory
                 sizes.append(inputs.shape[-1])
             return super().forward(inputs)
 
