@@ -17,6 +17,7 @@ from seedbed.registry.registry import Registry
 
 if TYPE_CHECKING:
     from seedbed.core.engine import Outcome
+    from seedbed.core.results.forecast import Forecast
     from seedbed.core.results.leaderboard import Leaderboard
     from seedbed.core.results.predict import Model
     from seedbed.core.search.events import Event
@@ -202,6 +203,17 @@ class Run:
         if candidates and all(trial.status == "failed" for trial in candidates):
             return ExitCode.NO_CANDIDATE_SUCCEEDED
         return ExitCode.DONE if self.leaderboard.beats_baseline else ExitCode.NOTHING_BEATS_THE_BASELINE
+
+    def forecast(self, seed: int = 0) -> Forecast:
+        """Return what another budget, or more labels of a class, is expected to bring; equal seeds, equal forecasts.
+
+        Raises:
+            DataError: the run ended before its data was read.
+        """
+        from seedbed.core.results.forecast import forecast_run
+        from seedbed.core.runfolder import RunFolder
+
+        return forecast_run(self.history, self.leaderboard, RunFolder(self.folder), self._registry, seed=seed)
 
     def summary(self) -> dict[str, Any]:
         """Return what `seedbed fit --json` prints."""

@@ -210,11 +210,11 @@ def _point(values: Values) -> frozenset[tuple[str, object]]:
 class Tally:
     """Counts and lists over all trials, each kept up in a time that does not depend on how many there are.
 
-    `running` are the numbers of trials that have not ended, in order; `scored` those with a result; `finished`
-    those that came to their end, and `refused` those that were, by kin; `candidates` counts as `budget.count_trials` says; `slowest` is what
-    predicting a row takes the two slowest candidates, in seconds, ascending; `best` is the best score of a candidate
-    that has ended, `since_best` how many have ended after it; `points` counts the trials of a
-    point that are running or have had their chance, and `latest` is the last one of each.
+    `running` are the numbers of trials that have not ended, in order; `scored` those with a result; `finished` those
+    that came to their end, and `refused` those that were, by kin; `candidates` counts as `budget.count_trials` says;
+    `slowest` is what predicting a row takes the two slowest candidates, in seconds, ascending; `best` is the best score
+    of a candidate that has ended, `since_best` how many have ended after it; `points` counts the trials of a point
+    that are running or have had their chance, and `latest` is the last one of each.
     """
 
     highest: int = -1
