@@ -38,7 +38,8 @@ def test_the_summary_has_the_documented_keys(run):
     for row in found["leaderboard"]:
         assert row.keys() == {
             "rank", "trial", "status", "score", "low", "high", "tie_group", "seconds", "candidate",
-            "role", "reason", "best_probability",
+            "role", "reason", "best_probability", "corrected",
+            "latency_p50", "latency_p95", "memory_bytes", "size_bytes", "on_front",
         }  # fmt: skip
     for finding in found["findings"]:
         assert finding.keys() == {"check", "severity", "evidence", "remedy", "rows", "count", "repair"}

@@ -25,7 +25,7 @@ from seedbed.core.steps import Outcome, Steps
 from seedbed.core.training.member import PREDICTIONS
 from seedbed.core.training.predictions import load_predictions
 
-_ROW = ("rank", "trial", "status", "score", "low", "high", "tie_group", "best_probability", "candidate")
+_ROW = ("rank", "trial", "status", "score", "low", "high", "tie_group", "best_probability", "corrected", "candidate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,6 +204,7 @@ class Steps:
             self.request.lookup,
             seed=self.settings.seed,
             seconds_left=left,
+            max_latency=self.settings.max_latency,
         )
         board = {
             "metric": ranking.board.metric,
@@ -214,6 +215,8 @@ class Steps:
         self.folder.leaderboard.write_text(json.dumps(board, indent=2, ensure_ascii=False), encoding="utf-8")
         if (finding := judge_transfer(ranking.board, self.history)) is not None:
             self.chronicle.record(FindingMade(finding=finding))
+        if self.settings.max_latency is not None and ranking.latency > self.settings.max_latency:
+            self.chronicle.record(FindingMade(finding=_too_slow(ranking.latency, self.settings.max_latency)))
         return ranking
 
     def keep(self, ranking: Ranking, ready: Ready, profile: Profile) -> None:
@@ -321,3 +324,12 @@ class Steps:
         self.session.leave_experience()
         self.chronicle.record(RunFinished(reason=ended, seconds=self.chronicle.now()))
         return Outcome(folder=self.folder, history=self.history, ranking=ranking)
+
+
+def _too_slow(latency: float, most: float) -> Finding:
+    return Finding(
+        check="latency",
+        severity="warning",
+        evidence=f"No model predicts a row in {1e3 * most:.3g} ms; the fastest is kept, which takes {1e3 * latency:.3g}.",
+        remedy="Try smaller architectures or resolutions (--use, --set), or allow more with --max-latency.",
+    )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from quick_runs import cancelled_when, photos, quick_fit, surroundings
 
-from seedbed.core import engine, work
+from seedbed.core import steps, work
 from seedbed.core.errors import DataError, Interrupted, UnknownName, UsageError
 from seedbed.core.search.candidate import EvaluationJob
 from seedbed.core.search.events import (
@@ -242,7 +242,7 @@ def test_a_score_that_does_not_come_in_time_is_not_waited_for(tmp_path, monkeypa
             time.sleep(0.01)
 
     monkeypatch.setattr(work, "run", hangs)
-    monkeypatch.setattr(engine, "_LATE_SECONDS", -1_000.0)
+    monkeypatch.setattr(steps, "_LATE_SECONDS", -1_000.0)
     run = quick_fit(tmp_path / "run", time=60.0)
     assert run.history.evaluation is None
     (said,) = kinds(read(run.folder / "journal.jsonl"), EvaluationFailed)

@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 # The first candidate is done at once, the second takes some four seconds: time enough to die in.
-BOTH = ["--use", "architecture:blur", "--use", "architecture:slow", "--trials", "2"]
+BOTH = ["--use", "architecture:blur", "--use", "architecture:slow", "--trials", "2", "--workers", "1"]
 PLUGINS = ("quick", "faulty")
 
 

@@ -70,7 +70,7 @@ def test_every_job_ended_in_one_event(run, events):
     found = events(run[2])
     started = [event["trial"] for event in found if event["event"] == "TrialStarted"]
     ended = [each["trial"] for each in found if each["event"] in ("TrialFinished", "TrialFailed", "TrialStopped")]
-    assert started == ended == list(range(6))
+    assert started == sorted(ended) == list(range(6))  # several are under way at a time
     assert found[-1]["event"] == "RunFinished"
 
 

@@ -124,7 +124,7 @@ def test_a_job_killed_by_a_signal_fails_with_its_name_and_a_fresh_worker_takes_o
         killed = end_of(backend, trial_job(1, "kill_itself"))
         after = end_of(backend, trial_job(2, "finish"))
     assert isinstance(killed, TrialFailed)
-    assert killed.error == "killed by SIGKILL (out of memory?)"
+    assert killed.error.startswith("killed by SIGKILL (out of memory?")
     assert "I ate all the memory" in killed.traceback
     assert str(tmp_path / "workers" / "worker-0.log") in killed.traceback
     assert isinstance(after, TrialFinished)
@@ -224,7 +224,7 @@ def test_threads_reach_the_worker_and_ctrl_c_does_not(local):
 def test_children_of_a_dead_worker_die_with_it(local, tmp_path, do):
     with local() as backend:
         event = end_of(backend, trial_job(0, do, file=str(tmp_path / "pid")))
-        assert event.error == "killed by SIGKILL (out of memory?)"
+        assert event.error.startswith("killed by SIGKILL (out of memory?")
         assert vanishes(pid_in(tmp_path / "pid"))
 
 
@@ -238,7 +238,7 @@ def test_a_child_that_holds_the_pipe_out_of_reach_does_not_hide_the_death(local,
     with local() as backend:
         event = end_of(backend, trial_job(0, "fork_and_die", escape=True, file=str(tmp_path / "pid")))
     os.kill(pid_in(tmp_path / "pid"), signal.SIGKILL)
-    assert event.error == "killed by SIGKILL (out of memory?)"
+    assert event.error.startswith("killed by SIGKILL (out of memory?")
 
 
 def test_leaving_ends_workers_and_their_children_within_a_second(local, tmp_path):

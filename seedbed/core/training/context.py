@@ -261,7 +261,7 @@ class Context:
         views = 2.0 if _has_views(augmenters) else 0.0
         after = SCORING_TO_SPARE * max(views, 1.0) * self.job.rows_after / max(len(self.valid_rows), 1)
         slower = 1.2 if numerics == PLAIN else 3.0
-        estimate = (self.look_seconds or 0.0) * slower * (1.0 + views + after) + 0.2
+        estimate = (self.look_seconds or 0.0) * slower * (1.0 + views + after) + 0.3
         return estimate if self.deadline is None else min(estimate, ENDING_SHARE * (self.deadline - self.started))
 
     def measured(self, measure: Callable[[float], Numerics]) -> Numerics:

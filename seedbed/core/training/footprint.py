@@ -87,11 +87,11 @@ def _size_of(context: Context) -> int:
 
 
 def _seconds_to_spare(context: Context) -> float:
-    """Return what may be spent: a small share of the trial's time, and of what is left, after scoring, a half."""
+    """Return what may be spent: a small share of the trial's time, and most of what is left after scoring."""
     seconds = min(max(SHARE * context.seconds, LEAST_SECONDS), MOST_SECONDS)
     if context.deadline is None:
         return seconds
-    return min(seconds, 0.5 * (context.deadline - context.clock() - context.scoring_seconds()))
+    return min(seconds, 0.8 * (context.deadline - context.clock() - context.scoring_seconds()))
 
 
 def _predictor(context: Context, model: Net) -> Callable[[int], object]:

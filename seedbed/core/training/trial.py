@@ -27,7 +27,7 @@ from seedbed.core.training.decisions import Decisions, ScriptOver, ended_after
 from seedbed.core.training.desk import Desk, pick_device
 from seedbed.core.training.evaluate import CutShort, Stop, Stopped
 from seedbed.core.training.finetune import run_policy
-from seedbed.core.training.footprint import measure_footprint
+from seedbed.core.training.footprint import Footprint, measure_footprint
 from seedbed.core.training.member import Member, components_of
 from seedbed.core.training.memory import is_out_of_memory, too_large
 from seedbed.core.training.soup import blend_weights
@@ -62,8 +62,8 @@ def run_trial(
             torch.manual_seed(job.seed)
             context = _open(job, emit, should_stop, desk, device, started, clock)
             result = blend_weights(context) if job.ingredients else run_policy(context)
-            finished = _finished(job, context, result)
-        emit(finished)
+            cost = measure_footprint(context, context.model)
+        emit(_finished(job, context, result, cost))
     except Stopped:
         emit(_stopped(job, context, "stopped on request", clock() - started))
     except CutShort as lag:
@@ -174,8 +174,7 @@ def _watch(should_stop: Stop, deadline: float | None, overtime: float, clock: Ca
     return watched
 
 
-def _finished(job: TrialJob, context: Context, result: Result) -> TrialFinished:
-    cost = measure_footprint(context, context.model)
+def _finished(job: TrialJob, context: Context, result: Result, cost: Footprint) -> TrialFinished:
     return TrialFinished(
         trial=job.trial,
         score=result.score,

@@ -119,6 +119,35 @@ def test_an_average_that_would_take_too_long_to_test_is_not_considered(profile, 
     assert found.winner.trials[0] in range(4)
 
 
+def _slowed(history, *latencies):
+    """The same trials, the i-th of which takes so long for a row."""
+    for trial, seconds in enumerate(latencies):
+        found = history.trials[trial]
+        history.trials[trial] = replace(found, result=replace(found.result, latency_p95=seconds, latency_p50=seconds))
+    return history
+
+
+def _kept_within(history, profile, folder, max_latency):
+    return rank_run(history, profile, folder, fake_lookup(), seed=0, seconds_left=None, max_latency=max_latency)
+
+
+@pytest.mark.parametrize(("max_latency", "kept"), [(None, 1), (0.02, 1), (0.01, 0), (0.001, 2)])
+def test_the_best_of_those_that_are_fast_enough_is_kept_and_of_none_the_fastest(profile, folder, max_latency, kept):
+    history = _history(folder, [_predictions(0.7), _predictions(0.95, seed=1), _predictions(0.5, seed=2)])
+    found = _kept_within(_slowed(history, 0.01, 0.02, 0.005), profile, folder, max_latency)
+    assert found.winner.trials[0] == kept
+    assert found.board.best.trial == 1
+    assert found.latency == sum((0.01, 0.02, 0.005)[trial] for trial in found.winner.trials)
+
+
+@pytest.mark.parametrize(("max_latency", "most"), [(None, 4), (0.035, 3), (0.025, 2), (0.015, 1)])
+def test_an_average_is_as_large_as_its_latency_may_be(profile, folder, max_latency, most):
+    history = _history(folder, [_predictions(0.8, seed=seed) for seed in range(4)])
+    found = _kept_within(_slowed(history, *[0.01] * 4), profile, folder, max_latency)
+    assert len(found.winner.trials) <= most
+    assert (len(found.winner.trials) > 1) == (most > 1)
+
+
 def test_a_trial_whose_predictions_are_lost_cannot_win(profile, folder):
     history = _history(folder, [_predictions(0.5), _predictions(0.95, seed=1)])
     (folder.trial(1) / "predictions.npz").write_bytes(b"damaged")

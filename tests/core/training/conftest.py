@@ -4,6 +4,9 @@ import pytest
 import torch
 from core.training.helpers import CLASSES, bars, write_data
 
+from seedbed.core.training import trial
+from seedbed.core.training.footprint import Footprint
+
 
 @pytest.fixture(autouse=True)
 def _one_thread():
@@ -18,3 +21,9 @@ def _one_thread():
 def small(tmp_path_factory):
     pixels, targets = bars(60, size=32, channels=1)
     return write_data(tmp_path_factory.mktemp("small"), pixels, targets, CLASSES)
+
+
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """Count what training and judging ask of a net, and not what it costs in use."""
+    monkeypatch.setattr(trial, "measure_footprint", lambda context, model: Footprint())

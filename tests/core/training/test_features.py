@@ -20,6 +20,8 @@ from seedbed.core.training.features import FeatureStore, compute
 from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.predictions import load_predictions
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 class Counting(Tiny):
     """Counts the rows it sees."""
@@ -135,7 +137,7 @@ def test_a_damaged_cache_is_computed_anew(made, tmp_path, counting):
 def test_a_slow_backbone_is_asked_for_no_more_rows_than_the_time_allows(tmp_path):
     class Slow(Tiny):
         def forward(self, inputs):
-            time.sleep(0.002 * len(inputs))
+            time.sleep(0.004 * len(inputs))
             return super().forward(inputs)
 
     made = make_data(tmp_path / "made", rows=600)

@@ -28,6 +28,8 @@ from seedbed.core.training import frozen
 from seedbed.core.training.features import BATCH
 from seedbed.core.training.frozen import checking_features, first_probe, frozen_features
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 class Watched(Tiny):
     """Counts the rows it sees; a batch takes `seconds` of `clock`."""

@@ -16,6 +16,8 @@ from seedbed.core.task import Task
 from seedbed.core.training import probing
 from seedbed.core.training.desk import Desk
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 CUT = "The head's fit was cut short: its time was over."
 
 
