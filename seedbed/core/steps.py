@@ -327,9 +327,10 @@ class Steps:
 
 
 def _too_slow(latency: float, most: float) -> Finding:
+    asked, took = (f"{1e3 * each:.3g} ms" for each in (most, latency))
     return Finding(
         check="latency",
         severity="warning",
-        evidence=f"No model predicts a row in {1e3 * most:.3g} ms; the fastest is kept, which takes {1e3 * latency:.3g}.",
+        evidence=f"No model predicts a row in {asked}; the fastest is kept, which takes {took}.",
         remedy="Try smaller architectures or resolutions (--use, --set), or allow more with --max-latency.",
     )
