@@ -11,31 +11,21 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 from seedbed.core.data.profile import Profile
 from seedbed.core.search.candidate import Candidate, Fidelity, Proposal
 from seedbed.core.search.history import History, Trial
 from seedbed.core.space import Space, Value, Values
-from seedbed.plugins.strategies.rungs import fidelity_at, in_time, rung_of, share_of, shares
+from seedbed.plugins.strategies.rungs import Follower, Point, fidelity_at, in_time, point_of, shares, worth_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from seedbed.plugins.strategies import HyperbandOptions
 
 _ATTEMPTS = 50
-
-
-@dataclass(slots=True)
-class Bracket:
-    """One run of successive halving from `first`, a rung, on; `sizes` are the trials planned for each of its rungs."""
-
-    first: int
-    sizes: tuple[int, ...]
-    members: list[list[int]] = field(default_factory=list)
-    """Numbers of the trials of each rung, from `first` on, in the order in which they began."""
-
-    def __post_init__(self) -> None:
-        self.members = [[] for _ in self.sizes]
 
 
 class Hyperband:
@@ -46,92 +36,149 @@ class Hyperband:
         self._space = space
         self._profile = profile
         self._ladder = shares(options.resource, options.eta, options.rungs, profile)
-        self._brackets: list[Bracket] = []
-        self._placed = 0
+        self._brackets: Brackets | None = None
 
     def propose(self, history: History, rng: random.Random) -> Proposal | None:
         """Return the next trial of a bracket; None where nothing new fits into the time."""
         if history.remaining.trials == 0:
             return None
-        self._place(history)
-        for bracket in (*self._brackets, self._new_bracket(len(self._brackets))):
-            found = self._next_of(bracket, history, rng)
-            if found is not None:
-                return found
-        return None
+        if self._brackets is None or not self._brackets.is_of(history):
+            self._brackets = Brackets(history, len(self._ladder) - 1, self._options.eta, self._profile, self._at)
+        self._brackets.learn()
+        for trial, rung in self._brackets.due():
+            values = dict(trial.candidate.values)
+            fidelity = in_time(self._at(rung, values), values, history)
+            if fidelity is not None:
+                return Proposal(candidate=Candidate(values), fidelity=fidelity)
+        return self._draw(self._brackets.filling.first, history, rng)
 
     def should_stop(self, trial: Trial, history: History) -> bool:
         """Never: every rung is trained to its end."""
         return False
 
-    def _new_bracket(self, number: int) -> Bracket:
-        top = len(self._ladder) - 1
-        rungs = top - number % (top + 1)  # below the top of this bracket
-        return Bracket(first=top - rungs, sizes=sizes(top, rungs, self._options.eta))
-
-    def _place(self, history: History) -> None:
-        """Give every trial that began since the last time its place: the one that it was proposed for."""
-        while self._placed < history.next_number:
-            trial = history.trials.get(self._placed)
-            if trial is not None and trial.role == "candidate" and not trial.resumable:
-                self._place_one(trial, history)
-            self._placed += 1
-
-    def _place_one(self, trial: Trial, history: History) -> None:
-        share = share_of(trial.fidelity, self._options.resource, trial.candidate.values, self._profile)
-        rung = rung_of(share, self._ladder)
-        for bracket in self._brackets:
-            level = rung - bracket.first
-            if level < 0 or len(bracket.members[level]) >= bracket.sizes[level]:
-                continue
-            if level == 0 or any(_same(history.trials[number], trial) for number in bracket.members[level - 1]):
-                bracket.members[level].append(trial.number)
-                return
-        while True:  # a draw of a bracket that had not begun
-            bracket = self._new_bracket(len(self._brackets))
-            self._brackets.append(bracket)
-            if bracket.first == rung or len(self._brackets) > 10 * (len(self._ladder) + history.next_number):
-                bracket.members[0].append(trial.number)
-                return
-
-    def _next_of(self, bracket: Bracket, history: History, rng: random.Random) -> Proposal | None:
-        for level in range(len(bracket.sizes) - 1, -1, -1):
-            if len(bracket.members[level]) >= bracket.sizes[level]:
-                continue
-            if level == 0:
-                return self._draw(bracket, history, rng)
-            for trial in self._winners(bracket, level - 1, history):
-                begun = (history.trials[number] for number in bracket.members[level])
-                if any(_same(trial, each) for each in begun):
-                    continue
-                values = dict(trial.candidate.values)
-                fidelity = in_time(self._at(bracket.first + level, values), values, history)
-                if fidelity is not None:
-                    return Proposal(candidate=Candidate(values), fidelity=fidelity)
-        return None
-
-    def _winners(self, bracket: Bracket, level: int, history: History) -> list[Trial]:
-        """Return those of a rung that go on, the best first: none before all of it have ended."""
-        trials = [history.trials[number] for number in bracket.members[level]]
-        if len(trials) < bracket.sizes[level] or not all(trial.is_finished for trial in trials):
-            return []
-        scored = [trial for trial in trials if trial.score is not None]
-        worth = self._profile.task.worth
-        scored.sort(key=lambda trial: (-worth(trial.score), trial.number))
-        return scored[: bracket.sizes[level + 1]]
-
-    def _draw(self, bracket: Bracket, history: History, rng: random.Random) -> Proposal | None:
+    def _draw(self, rung: int, history: History, rng: random.Random) -> Proposal | None:
         for attempt in range(_ATTEMPTS):
             values: dict[str, Value] = self._space.default() if attempt == 0 else self._space.sample(rng)
             if history.tried(values):
                 continue
-            fidelity = in_time(self._at(bracket.first, values), values, history)
+            fidelity = in_time(self._at(rung, values), values, history)
             if fidelity is not None:
                 return Proposal(candidate=Candidate(values), fidelity=fidelity)
         return None
 
     def _at(self, rung: int, values: Values) -> Fidelity:
         return fidelity_at(self._ladder[rung], self._options.resource, values, self._profile)
+
+
+@dataclass(slots=True, kw_only=True)
+class Level:
+    """A rung of a bracket: `room` for trials that have not begun, `waits` for that many to end."""
+
+    room: int
+    waits: int = 0
+    ended: list[tuple[float, int]] = field(default_factory=list)
+    """(-worth, number) of those that have ended with a score."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of it have ended."""
+        return self.room == self.waits == 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Bracket:
+    """One run of successive halving from the rung `first` on; `due` are the winners that have not gone on.
+
+    Only the lowest level has room from the start; a higher one gets it once it is known who goes on to it.
+    """
+
+    first: int
+    sizes: tuple[int, ...]
+    levels: list[Level]
+    due: dict[Point, tuple[int, int]] = field(default_factory=dict)
+    """By point, the number of the trial and the level that it goes on to, the best first."""
+
+
+class Brackets(Follower):
+    """All brackets that are not over, the oldest first, and what each waits for."""
+
+    def __init__(
+        self, history: History, top: int, eta: int, profile: Profile, fidelity: Callable[[int, Values], Fidelity]
+    ) -> None:
+        super().__init__(history)
+        self._top, self._eta, self._profile, self._fidelity = top, eta, profile, fidelity
+        self._numbers = count()
+        self._active: dict[int, Bracket] = {}
+        self._places: dict[int, tuple[int, int]] = {}
+        """By number of a trial under way, its bracket and level there."""
+        self._due_in: dict[Point, int] = {}
+        """By point that is due, its bracket."""
+        self._filling = self._open_next()
+
+    @property
+    def filling(self) -> Bracket:
+        """The bracket that takes the next draw."""
+        return self._active[self._filling]
+
+    def due(self) -> Iterator[tuple[Trial, int]]:
+        """Yield trials that are to be trained again, and at which rung of the ladder."""
+        for bracket in self._active.values():
+            for number, level in bracket.due.values():
+                yield self._history.trials[number], bracket.first + level
+
+    def on_begin(self, trial: Trial) -> None:
+        """A point that is due goes on in its bracket; any other is a draw of the one that is being filled."""
+        point = point_of(trial)
+        name = self._due_in.pop(point, None)
+        if name is None:
+            name, level = self._filling, 0
+        else:
+            level = self._active[name].due.pop(point)[1]
+        place = self._active[name].levels[level]
+        place.room -= 1
+        place.waits += 1
+        self._places[trial.number] = name, level
+        if not self.filling.levels[0].room:
+            self._filling = self._open_next()
+
+    def on_end(self, trial: Trial) -> None:
+        """Where it was the last of its rung it is known who goes on."""
+        name, level = self._places.pop(trial.number)
+        place = self._active[name].levels[level]
+        place.waits -= 1
+        worth = worth_of(trial, self._profile)
+        if worth is not None:
+            place.ended.append((-worth, trial.number))
+        if place.is_done:
+            self._settle(name, level)
+
+    def _open_next(self) -> int:
+        name = next(self._numbers)
+        rungs = self._top - name % (self._top + 1)  # below the top of this bracket
+        planned = sizes(self._top, rungs, self._eta)
+        levels = [Level(room=planned[0] if level == 0 else 0) for level in range(rungs + 1)]
+        self._active[name] = Bracket(first=self._top - rungs, sizes=planned, levels=levels)
+        return name
+
+    def _settle(self, name: int, level: int) -> None:
+        """Say who of a level that is done goes on; what would be the same again is there already."""
+        bracket = self._active[name]
+        if level + 1 == len(bracket.levels):
+            del self._active[name]
+            return
+        above = bracket.levels[level + 1]
+        for entry in sorted(bracket.levels[level].ended)[: bracket.sizes[level + 1]]:
+            trial = self._history.trials[entry[1]]
+            rung, values = bracket.first + level, trial.candidate.values
+            if self._fidelity(rung, values) == self._fidelity(rung + 1, values):
+                above.ended.append(entry)
+                continue
+            point = point_of(trial)
+            above.room += 1
+            bracket.due[point] = trial.number, level + 1
+            self._due_in[point] = name
+        if above.is_done:
+            self._settle(name, level + 1)
 
 
 def sizes(most: int, rungs: int, eta: int) -> tuple[int, ...]:
@@ -141,7 +188,3 @@ def sizes(most: int, rungs: int, eta: int) -> tuple[int, ...]:
     """
     first = math.ceil((most + 1) / (rungs + 1) * eta**rungs)
     return tuple(max(first // eta**level, 1) for level in range(rungs + 1))
-
-
-def _same(one: Trial, other: Trial) -> bool:
-    return one.candidate.values == other.candidate.values
