@@ -6,7 +6,9 @@
 A set is NAME=TRAIN[>=TARGET] (`<=` for errors); what TRAIN may be is what `seedbed fit` takes. Each run is a process of
 its own, `seedbed fit --trials N` with one worker and no limit of time, offline. What is searched is the space of
 one net from random weights, pinned by --set. A full training is --epochs passes, for both sides alike: the strategy
-`shortened` (`shortened.py`) asks the built-in one, and scales the lengths of what it proposes.
+`shortened` (`shortened.py`) asks the built-in one, and scales the lengths of what it proposes. All built-in strategies
+try the defaults first, and where these are the best there is nothing to compare: here each seed begins with a draw of
+its own, the same for both sides (--defaults: with the defaults).
 
 Random search tries so many trials; ASHA (or hyperband) may then spend as many epochs as those took, in as many trials
 as it likes. From the journals: the epochs spent until the best validation score so far, at any look of any
@@ -243,12 +245,16 @@ def run(command: Sequence[str], folder: Path, home: Path) -> Course:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what the command line names; write the table set by set, so that what is done stays."""
     options = _parsed(arguments)
-    epochs, ladder = f"epochs={options.epochs}", [f"resource={options.resource}", f"rungs={options.rungs}"]
+    ladder = [f"resource={options.resource}", f"rungs={options.rungs}"]
     is_by_work = options.compare != "bayesian"
     passed_on = [part for each in options.set or PINNED for part in ("--set", each)]
     passed_on += [*(part for each in options.without for part in ("--without", each))]
     passed_on += ["--threads", str(options.threads)]
-    lines = [f"{machine()}. Full trainings of {options.epochs:g} epochs. With {' '.join(passed_on)}.", ""]
+    lines = [
+        f"{machine()}. Full trainings of {options.epochs:g} epochs. With {' '.join(passed_on)}, "
+        f"beginning with {'the defaults' if options.defaults else 'a draw of each seed'}.",
+        "",
+    ]
     lines += (header_by_work if is_by_work else header_by_trials)(options.compare)
     print("\n".join(lines), flush=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -257,10 +263,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             usual, others = [], []
             for seed in options.seeds:
                 folder = keep / f"{wanted.name}-random-{seed}"
-                command = command_of(wanted, ["of=random", epochs], seed, options.trials, folder, passed_on)
+                plan = [f"epochs={options.epochs}", f"first={-1 if options.defaults else seed}"]
+                command = command_of(wanted, ["of=random", *plan], seed, options.trials, folder, passed_on)
                 usual.append(run(command, folder, keep / "home"))
                 print(f"{wanted.name}, seed {seed}, random: {usual[-1].end}", file=sys.stderr, flush=True)
-                work, most, asked = usual[-1].looks[-1][0], options.trials, [f"of={options.compare}", epochs]
+                work, most, asked = usual[-1].looks[-1][0], options.trials, [f"of={options.compare}", *plan]
                 if is_by_work:
                     most, asked = _MOST * options.trials, [*asked, *ladder, f"work={work}"]
                 folder = keep / f"{wanted.name}-{options.compare}-{seed}"
@@ -283,6 +290,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--resource", choices=("epochs", "subset", "resolution"), default="epochs")
     parser.add_argument("--rungs", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--defaults", action="store_true", help="begin with the defaults instead of a draw")
     parser.add_argument("--set", action="append", default=[], help=f"in place of {' '.join(PINNED)}; repeatable")
     parser.add_argument("--without", action="append", default=[], help="handed on to `seedbed fit --without`")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the runs here, and go on with what is there")

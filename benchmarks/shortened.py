@@ -16,7 +16,7 @@ from seedbed.core.errors import UsageError
 from seedbed.core.protocols import Strategy
 from seedbed.core.search.candidate import Fidelity, Proposal
 from seedbed.core.search.history import History, Trial
-from seedbed.core.space import Space
+from seedbed.core.space import Space, Value
 from seedbed.plugins.strategies import AshaOptions, BayesianOptions, HyperbandOptions
 from seedbed.plugins.strategies.asha import Asha
 from seedbed.plugins.strategies.bayesian import Bayesian
@@ -29,12 +29,14 @@ from seedbed.plugins.strategies.random_search import RandomSearch
 class ShortenedOptions:
     """Proposals of the strategy `of`, whose full trainings are of so many `epochs`; none beyond `work` epochs, if > 0.
 
-    `resource`, `eta` and `rungs` are those of ASHA and hyperband.
+    `resource`, `eta` and `rungs` are those of ASHA and hyperband. The built-in strategies all begin with the defaults;
+    with `first` >= 0 they begin with the draw of that seed in their stead.
     """
 
     of: str = "random"
     epochs: float = 6.0
     work: float = 0.0
+    first: int = -1
     resource: str = "epochs"
     eta: int = 3
     rungs: int = 2
@@ -51,12 +53,23 @@ def register_strategies() -> Iterator[StrategySpec]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn(Space):
+    """A space that takes a draw for its defaults, so that how good the defaults are decides nothing."""
+
+    seed: int
+
+    def default(self) -> dict[str, Value]:
+        """Return the draw: the same for every strategy that begins with it."""
+        return self.sample(random.Random(self.seed))
+
+
 class Shortened:
     """Asks a built-in strategy, and has all of what it proposes trained by the same factor shorter."""
 
     def __init__(self, options: ShortenedOptions, space: Space, profile: Profile) -> None:
         self._options, self._profile = options, profile
-        self._inner = _built_in(options, space, profile)
+        self._inner = _built_in(options, space if options.first < 0 else Drawn(space.params, options.first), profile)
 
     def propose(self, history: History, rng: random.Random) -> Proposal | None:
         """Return the inner strategy's proposal, shorter; None once the work is done."""

@@ -171,3 +171,10 @@ def test_nothing_is_proposed_once_the_work_is_done():
 def test_a_strategy_that_there_is_not_is_refused():
     with pytest.raises(UsageError, match="random, bayesian, asha, hyperband"):
         shortened(of="luck")
+
+
+def test_with_a_first_draw_all_strategies_begin_with_it_and_not_with_the_defaults():
+    firsts = [proposed(shortened(of=each, first=3), described()).candidate for each in ("random", "asha", "bayesian")]
+    assert firsts == firsts[:1] * 3
+    assert firsts[0] != Candidate(SPACE.default())
+    assert proposed(shortened(of="random"), described()).candidate == Candidate(SPACE.default())
