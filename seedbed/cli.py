@@ -119,8 +119,14 @@ def fit(
     run, code = _train(ctx, data, monitors=[*shown, *watching], **options)
     from seedbed import show
 
-    emit(show.to_json(run.summary()) if as_json else show.run_summary(run.summary(), run.leaderboard))
+    emit(show.to_json(run.summary()) if as_json else _summary(run))
     ctx.exit(code)
+
+
+def _summary(run: Run) -> str:
+    from seedbed import show, show_forecast
+
+    return show.run_summary(run.summary(), run.leaderboard, show_forecast.lines(run.forecast()))
 
 
 @main.command()
@@ -183,7 +189,7 @@ def demo(ctx: click.Context, name: str, time: str, out: Path | None) -> None:
     run, code = _train(ctx, f"demo:{name}", monitors=["console"], time=time, out=out)
     from seedbed import show
 
-    emit(show.run_summary(run.summary(), run.leaderboard))
+    emit(_summary(run))
     emit(show.demo_next(run.folder, name))
     ctx.exit(code)
 

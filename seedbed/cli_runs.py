@@ -18,11 +18,16 @@ from seedbed.shell import emit, interruptible, plugins_named
 @click.pass_context
 def leaderboard(ctx: click.Context, run: Path, *, as_json: bool) -> None:
     """Show the trials of RUN in their honest order: who leads, who is tied, and what failed."""
-    from seedbed import show, show_board
+    from seedbed import show, show_board, show_forecast
     from seedbed.api import open_run
 
     found = open_run(run, plugins=plugins_named(ctx))
-    emit(show.to_json(found.summary()) if as_json else show_board.leaderboard(found.leaderboard))
+    if as_json:
+        emit(show.to_json(found.summary()))
+        return
+    emit(show_board.leaderboard(found.leaderboard))
+    if found.history.profile is not None and (lines := show_forecast.lines(found.forecast())):
+        emit("\n" + "\n".join(lines))
 
 
 @click.command()

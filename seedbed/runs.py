@@ -177,6 +177,7 @@ class Run:
         self._registry = registry
         self._interrupted = interrupted
         self._best: Model | None = None
+        self._forecast: Forecast | None = None
 
     @classmethod
     def of(cls, outcome: Outcome, registry: Registry, *, interrupted: bool) -> Run:
@@ -204,16 +205,18 @@ class Run:
             return ExitCode.NO_CANDIDATE_SUCCEEDED
         return ExitCode.DONE if self.leaderboard.beats_baseline else ExitCode.NOTHING_BEATS_THE_BASELINE
 
-    def forecast(self, seed: int = 0) -> Forecast:
-        """Return what another budget, or more labels of a class, is expected to bring; equal seeds, equal forecasts.
+    def forecast(self) -> Forecast:
+        """Return what another budget, or more labels of a class, is expected to bring; of one run always the same.
 
         Raises:
             DataError: the run ended before its data was read.
         """
-        from seedbed.core.results.forecast import forecast_run
-        from seedbed.core.runfolder import RunFolder
+        if self._forecast is None:
+            from seedbed.core.results.forecast import forecast_run
+            from seedbed.core.runfolder import RunFolder
 
-        return forecast_run(self.history, self.leaderboard, RunFolder(self.folder), self._registry, seed=seed)
+            self._forecast = forecast_run(self.history, self.leaderboard, RunFolder(self.folder), self._registry)
+        return self._forecast
 
     def summary(self) -> dict[str, Any]:
         """Return what `seedbed fit --json` prints."""
@@ -238,6 +241,7 @@ class Run:
             "test": None if history.evaluation is None else history.evaluation.metrics,
             "test_without_leaked": _without_leaked(history),
             "leaderboard": self.leaderboard.to_json(),
+            "forecast": None if profile is None else self.forecast().to_json(),
             "findings": [msgspec.to_builtins(finding) for finding in history.findings],
         }
 

@@ -96,13 +96,16 @@ def interval(row: Row) -> str:
     return "" if row.low is None or row.high is None else f"{number(row.low)} to {number(row.high)}"
 
 
-def run_summary(document: Mapping[str, Any], board: Leaderboard) -> str:
-    """Say what a run found, where it lies and what to type next; `document` is that of `fit --json`."""
+def run_summary(document: Mapping[str, Any], board: Leaderboard, forecast: Sequence[str] = ()) -> str:
+    """Say what a run found, what more would bring, where it lies and what to type next.
+
+    `document` is that of `fit --json`, `forecast` has its own lines.
+    """
     lines = [*_findings(document["findings"]), _best(board), _kept(document["best"], board.metric)]
     if document["test"]:
         lines.append(f"Test: {metrics(document['test'], board.metric)}")
         lines.append(_without_leaked(document.get("test_without_leaked"), board.metric))
-    lines += [_beside_the_baseline(document, board), ties(board)]
+    lines += [_beside_the_baseline(document, board), ties(board), *forecast]
     budget = document["budget_seconds"]
     spent = f"{document['seconds']:.1f} s" + (f" of {budget:g} s" if budget else "")
     lines.append(f"Run:  {document['run']} ({len(board.rows)} rows on its leaderboard, {spent})")

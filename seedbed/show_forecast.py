@@ -33,7 +33,7 @@ def _of_budgets(metric: str, budgets: tuple[BudgetForecast, ...]) -> str:
     if first.gain_probability is None:
         return f"{told} (80 % bands)."
     chance = f"{first.gain_probability:.0%}"
-    return f"{told} (80 % bands); {first.factor:g}x gains more than these rows' noise with {chance}."
+    return f"{told} (80 % bands); the chance that {first.factor:g}x gains more than these rows' noise is {chance}."
 
 
 def _band(found: BudgetForecast) -> str:

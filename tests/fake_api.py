@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from seedbed.cli import main
 from seedbed.core.errors import ExitCode
+from seedbed.core.results.forecast import BudgetForecast, Forecast
 from seedbed.core.results.leaderboard import Leaderboard, Row
 from seedbed.core.task import Task
 
@@ -45,7 +47,15 @@ BOARD = Leaderboard(
 )
 
 
+FORECAST = Forecast(
+    metric="accuracy",
+    direction="max",
+    budgets=(BudgetForecast(factor=2.0, seconds=20.0, expected=0.92, low=0.9, high=0.94, gain_probability=0.4),),
+)
+
+
 class Run:
+    history = SimpleNamespace(profile=object())
     folder = Path("runs/photos-1")
     leaderboard = BOARD
 
@@ -54,6 +64,9 @@ class Run:
 
     def summary(self):
         return SUMMARY
+
+    def forecast(self):
+        return FORECAST
 
 
 class Handle:

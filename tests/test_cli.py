@@ -140,6 +140,11 @@ def test_evaluate_begins_with_the_score_that_decided(api, tmp_path):
     assert seedbed("evaluate", tmp_path, "new").stdout == "f1 0.2500, accuracy 0.5000 on 1,234 examples\n"
 
 
+@pytest.mark.parametrize("command", [("fit", "photos"), ("demo",), ("leaderboard", ".")])
+def test_what_more_would_bring_is_told_where_a_run_is_shown(api, command):
+    assert "Forecast: accuracy 0.9200 (0.9000 to 0.9400) in 20s" in seedbed(*command).output
+
+
 def test_leaderboard_shows_the_rows(api, tmp_path):
     assert "small_resnet" in seedbed("leaderboard", tmp_path).stdout
     assert json.loads(seedbed("leaderboard", tmp_path, "--json").stdout) == SUMMARY

@@ -67,7 +67,7 @@ def test_the_terminal_has_a_line_for_the_budget_and_one_for_labels():
     first, second = lines(FORECAST)
     assert first == (
         "Forecast: accuracy 0.9100 (0.9000 to 0.9300) in 2m, 0.9400 (0.9300 to 0.9600) in 10m (80 % bands); "
-        "2x gains more than these rows' noise with 25%."
+        "the chance that 2x gains more than these rows' noise is 25%."
     )
     assert second == (
         'Labels:   those of "cat" are worth most, with twice its 1,200 its recall of 0.700 gains 0.030 '
