@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from seedbed.core.results.label_forecast import ClassForecast, LabelForecast
 
 
+_LEAST = 0.0005
+"""Of a recall; less would be shown as 0.000."""
+
+
 def lines(forecast: Forecast) -> list[str]:
     """Say what more budget and what more labels are expected to bring, a line each; nothing of what is not known."""
     found = []
@@ -58,7 +62,7 @@ def _of_labels(metric: str, labels: LabelForecast) -> str:
     whole = (
         f"twice the labels of all: {metric} {written(doubled.mean)} ({written(doubled.low)} to {written(doubled.high)})"
     )
-    worth = next((each for each in labels.classes if each.gain.mean > 0), None)
+    worth = next((each for each in labels.classes if each.gain.mean > 0 and each.change.mean >= _LEAST), None)
     return f"{whole}." if worth is None else f"those of {_of_class(worth)}; {whole}."
 
 

@@ -141,6 +141,12 @@ def test_the_page_says_why_there_is_no_forecast():
     assert "<svg" not in shown
 
 
+def test_a_class_that_would_gain_nothing_that_shows_is_not_named():
+    perfect = replace(of_class("cat"), recall=1.0, change=Expected(mean=0.0004, low=0.0, high=0.001))
+    told = lines(replace(FORECAST, labels=replace(LABELS, classes=(perfect,))))[1]
+    assert told == "Labels:   twice the labels of all: accuracy 0.9300 (0.9100 to 0.9500)."
+
+
 @pytest.mark.parametrize("name", ["<script>", 'a"b', "two\nlines"])
 def test_names_of_classes_cannot_change_the_page_or_the_terminal(name):
     odd = replace(FORECAST, labels=replace(LABELS, classes=(of_class(name),)))

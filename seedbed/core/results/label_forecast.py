@@ -31,8 +31,8 @@ _MANY_CLASSES, _UNLIKE_COUNTS = 8, 4.0  # from which recall may be held against 
 _BETWEEN_CLASSES = 0.3  # how far the slope across classes may lie from that within them: by judgement
 _SCATTER = 0.1  # of the logarithm of a score's error beyond what the number of rows explains: by judgement
 _MOST_CURVES = 4  # count in full: trials on the same rows err together
-_CELLS = 300_000_000  # outputs that a metric may look at: seconds
-_FEWEST_CLASSES = 20  # looked at, whatever that takes
+_CELLS = 30_000_000  # outputs that a metric may look at: tenths of a second, at the end of a run with a time limit
+_FEWEST_CLASSES = 5  # looked at, whatever that takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
