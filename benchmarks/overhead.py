@@ -26,6 +26,7 @@ import time
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -201,7 +202,7 @@ def _write(folder: Path, file: Path, rows: int) -> Path:
     pixels = np.stack([np.asarray(Image.open(files[number]).convert("L")) for number in chosen])
     names = np.array([files[number].parent.name for number in chosen])
     cut = [0, rows * 4 // 6, rows * 5 // 6, rows]
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for part, (low, high) in zip(("train", "valid", "test"), pairwise(cut), strict=True):
         arrays |= {f"x_{part}": pixels[low:high], f"y_{part}": names[low:high]}
     np.savez(file, **arrays)
