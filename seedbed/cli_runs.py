@@ -14,9 +14,10 @@ from seedbed.shell import emit, interruptible, plugins_named
 
 @click.command()
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
+@click.option("--all", "everything", is_flag=True, help="Show every trial, of however many.")
 @as_json_option
 @click.pass_context
-def leaderboard(ctx: click.Context, run: Path, *, as_json: bool) -> None:
+def leaderboard(ctx: click.Context, run: Path, *, everything: bool, as_json: bool) -> None:
     """Show the trials of RUN in their honest order: who leads, who is tied, and what failed."""
     from seedbed import show, show_board, show_forecast
     from seedbed.api import open_run
@@ -25,7 +26,7 @@ def leaderboard(ctx: click.Context, run: Path, *, as_json: bool) -> None:
     if as_json:
         emit(show.to_json(found.summary()))
         return
-    emit(show_board.leaderboard(found.leaderboard))
+    emit(show_board.leaderboard(found.leaderboard, most=None if everything else show_board.MOST))
     if found.history.profile is not None and (lines := show_forecast.lines(found.forecast())):
         emit("\n" + "\n".join(lines))
 

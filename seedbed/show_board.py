@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Columns of a terminal that nothing is known of."""
 
+MOST = 20
+"""Rows that a terminal shows of either sort, beside baselines and marked rows, unless it is asked for all."""
+
 _CUT = 12
 """Characters that a candidate's name may lose to the other columns, if it keeps `_LEAST_NAME`."""
 
@@ -37,31 +40,45 @@ class _Column:
     is_number: bool = True
 
 
-def leaderboard(board: Leaderboard, *, width: int = WIDTH) -> str:
+def leaderboard(board: Leaderboard, *, width: int = WIDTH, most: int | None = MOST) -> str:
     """Show the ranked trials, who is tied with whom, and below why others have no place.
 
-    What does not fit into the width is left out, column by column; `--json` has it all.
+    What does not fit into the width is left out, column by column; `--json` has it all. Of either sort the first
+    `most` are shown, baselines and rows that no other makes superfluous wherever they stand, and of the rest how
+    many they are; all where it is None.
     """
-    ranked = [row for row in board.rows if row.rank is not None]
-    others = [row for row in board.rows if row.rank is None]
+    all_ranked = [row for row in board.rows if row.rank is not None]
+    all_others = [row for row in board.rows if row.rank is None]
+    ranked = [row for n, row in enumerate(all_ranked) if _is_shown(row, n, most)]
+    others = all_others[:most]
     parts = []
     if ranked:
-        columns = _fitting(_columns(board, ranked), ranked, width)
+        columns = _fitting(_columns(board, all_ranked, ranked), ranked, width)
         lines = [[column.cell(row) for column in columns] for row in ranked]
         right = [column.name for column in columns if column.is_number]
-        parts.append(table([column.name for column in columns], lines, right=right))
+        shown = table([column.name for column in columns], lines, right=right)
+        parts.append(shown + _more(len(all_ranked) - len(ranked)))
         parts += [_legend(columns, ranked, board.metric or "score"), ties(board)]
     if others:
         header = ["trial", "status", "seconds", "candidate", "reason"]
         parts += [
             "Without a place:",
-            table(header, [_unranked(row) for row in others], right=("trial", "seconds")),
+            table(header, [_unranked(row) for row in others], right=("trial", "seconds"))
+            + _more(len(all_others) - len(others)),
         ]
     return "\n\n".join(filter(None, parts)) or "No trial has started."
 
 
-def _columns(board: Leaderboard, ranked: Sequence[Row]) -> list[_Column]:
-    """Return the columns that have something to say."""
+def _is_shown(row: Row, place: int, most: int | None) -> bool:
+    return most is None or place < most or row.role == "baseline" or row.on_front
+
+
+def _more(count: int) -> str:
+    return f"\n... and {count:,} more; --all shows them." if count else ""
+
+
+def _columns(board: Leaderboard, ranked: Sequence[Row], shown: Sequence[Row]) -> list[_Column]:
+    """Return the columns that have something to say of the shown ones among the ranked."""
     sizes = Counter(row.tie_group for row in ranked)
     leaders = {row.tie_group: row.rank for row in reversed(ranked)}
 
@@ -85,9 +102,7 @@ def _columns(board: Leaderboard, ranked: Sequence[Row]) -> list[_Column]:
     ]
     may_be_empty = {"tie", "corrected", "latency", "size"}
     return [
-        each
-        for each in found
-        if each.name not in may_be_empty or any(each.cell(row) not in ("", "-") for row in ranked)
+        each for each in found if each.name not in may_be_empty or any(each.cell(row) not in ("", "-") for row in shown)
     ]
 
 

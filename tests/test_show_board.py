@@ -158,3 +158,25 @@ def test_the_time_of_training_goes_first_where_there_is_no_room():
 def test_quantities_are_shown_in_two_digits_or_three(latency, size, shown):
     found = cells_of(leaderboard(board(row(3, 1, 0.98, 1, latency_p50=latency, size_bytes=round(size)))), 3)
     assert (found["latency"], found["size"]) == shown
+
+
+MANY = board(
+    *(row(n, n + 1, 0.9 - 0.01 * n, n, on_front=n == 27) for n in range(30)),
+    row(90, 31, 0.5, 30, role="baseline", candidate="majority class"),
+    *(row(100 + n, status="failed", reason="boom") for n in range(25)),
+)
+
+
+def test_of_many_trials_the_first_the_baselines_and_the_marked_rows_are_shown():
+    ranked, below = leaderboard(MANY).split("Without a place:")
+    assert [line.split()[1] for line in ranked.splitlines()[1:23]] == [*map(str, range(20)), "27", "90"]
+    assert "... and 9 more; --all shows them." in ranked
+    assert "... and 5 more; --all shows them." in below
+    assert below.count("boom") == 20
+
+
+def test_all_trials_are_shown_if_asked_for():
+    text = leaderboard(MANY, most=None)
+    assert "more;" not in text
+    assert text.count("boom") == 25
+    assert line_of(text, 26)
