@@ -201,9 +201,13 @@ class Run:
         if self._interrupted:
             return ExitCode.INTERRUPTED
         candidates = [trial for trial in self.history if trial.role == "candidate"]
-        if candidates and all(trial.status == "failed" for trial in candidates):
+        if candidates and all(trial.status in ("failed", "refused") for trial in candidates):
             return ExitCode.NO_CANDIDATE_SUCCEEDED
-        return ExitCode.DONE if self.leaderboard.beats_baseline else ExitCode.NOTHING_BEATS_THE_BASELINE
+        bundle = self.history.bundle  # of a baseline where nothing else is as fast as was asked for
+        is_candidate = bundle is None or any(self.history.trials[each].role == "candidate" for each in bundle.trials)
+        return (
+            ExitCode.DONE if self.leaderboard.beats_baseline and is_candidate else ExitCode.NOTHING_BEATS_THE_BASELINE
+        )
 
     def forecast(self) -> Forecast:
         """Return what another budget, or more labels of a class, is expected to bring; of one run always the same.

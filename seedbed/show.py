@@ -23,6 +23,7 @@ _FINDINGS_SHOWN = 5
 _METRICS_SHOWN = 5
 # What says most comes first; averages of precision and recall, of which there are many, come last.
 _FIRST = ("accuracy", "balanced_accuracy", "average_precision", "f1_macro", "roc_auc", "log_loss", "rmse", "mae", "r2")
+_WITHOUT_RESULT = {"failed": "failed", "refused": "did not fit into memory"}
 _PLAIN = str.maketrans({"·": "/", "…": "..."})
 
 
@@ -101,7 +102,7 @@ def run_summary(document: Mapping[str, Any], board: Leaderboard, forecast: Seque
 
     `document` is that of `fit --json`, `forecast` has its own lines.
     """
-    lines = [*_findings(document["findings"]), _best(board), _kept(document["best"], board.metric)]
+    lines = [*_findings(document["findings"]), _best(board), _kept(document["best"], board)]
     if document["test"]:
         lines.append(f"Test: {metrics(document['test'], board.metric)}")
         lines.append(_without_leaked(document.get("test_without_leaked"), board.metric))
@@ -138,10 +139,11 @@ def _beside_the_baseline(document: Mapping[str, Any], board: Leaderboard) -> str
 def _without_candidates(document: Mapping[str, Any], board: Leaderboard) -> str:
     """Say why only a baseline could be kept."""
     tried = [row.status for row in board.rows if row.role == "candidate"]
-    if set(tried) != {"failed"}:
+    if not tried or not set(tried) <= _WITHOUT_RESULT.keys():
         return "No candidate came to a result, so the model is a baseline: more time may help."
     many = f"All {len(tried)} candidates" if len(tried) > 1 else "The only candidate"
-    return f"{many} failed, so the model is a baseline; seedbed leaderboard {quoted(document['run'])} says why."
+    said = " or ".join(said for status, said in _WITHOUT_RESULT.items() if status in tried)
+    return f"{many} {said}, so the model is a baseline; seedbed leaderboard {quoted(document['run'])} says why."
 
 
 def _without_leaked(found: Mapping[str, Any] | None, metric: str) -> str:
@@ -166,13 +168,18 @@ def _best(board: Leaderboard) -> str:
     return f"Best: {name(best)}, {best.candidate}: {score}{around}{rows}{less}"
 
 
-def _kept(best: Mapping[str, Any] | None, metric: str) -> str:
-    """Say of which trials the saved model is made, where they are several."""
+def _kept(best: Mapping[str, Any] | None, board: Leaderboard) -> str:
+    """Say of which trials the saved model is made, where they are several, or another one than the first."""
     members = list(best.get("trials", ())) if best else []
-    if best is None or len(members) < 2:
+    if best is None or not members:
         return ""
-    listed = f"{', '.join(map(str, members[:-1]))} and {members[-1]}"
-    return f"Kept: trials {listed} averaged, {metric or 'score'} {number(best['score'])} on the same rows"
+    score = f"{board.metric or 'score'} {number(best['score'])} on the same rows"
+    if len(members) > 1:
+        return f"Kept: trials {', '.join(map(str, members[:-1]))} and {members[-1]} averaged, {score}"
+    row = next((each for each in board.rows if each.trial == members[0]), None)
+    if row is None or board.best is None or row.trial == board.best.trial:
+        return ""
+    return f"Kept: {name(row)}, {row.candidate}: {score}; nothing better is known to be as fast as was asked for"
 
 
 def _findings(found: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -138,6 +138,8 @@ def test_an_average_that_beats_the_baseline_is_not_denied():
     [
         ([row(1, status="failed"), row(2, status="failed")], "All 2 candidates failed, so the model is a baseline; "),
         ([row(1, status="failed")], "The only candidate failed, so the model is a baseline; seedbed leaderboard runs/"),
+        ([row(1, status="refused")], "The only candidate did not fit into memory, so the model is a baseline; seedbed"),
+        ([row(1, status="refused"), row(2, status="failed")], "All 2 candidates failed or did not fit into memory, so"),
         ([row(1, status="stopped"), row(2, status="failed")], "No candidate came to a result, so the model is a"),
         ([], "No candidate came to a result, so the model is a baseline: more time may help."),
     ],
@@ -146,6 +148,12 @@ def test_where_only_a_baseline_could_be_kept_the_summary_says_why(others, said):
     text = run_summary(DOCUMENT, board(row(0, 1, 0.9, 1, role="baseline"), *others))
     assert said in text
     assert "Nothing beats" not in text
+
+
+def test_what_is_kept_in_place_of_the_first_is_named():
+    text = run_summary({**DOCUMENT, "best": {"trial": 5, "trials": [5], "score": 0.97}}, TIED)
+    assert "Kept: trial 5, small_resnet · scratch: accuracy 0.9700 on the same rows; nothing better is known" in text
+    assert "Kept" not in run_summary({**DOCUMENT, "best": {"trial": 3, "trials": [3], "score": 0.98}}, TIED)
 
 
 def test_the_summary_of_a_run_without_a_model_points_to_the_reasons():

@@ -35,7 +35,7 @@ from seedbed.core.search.events import (
     RunFinished,
     StageEntered,
 )
-from seedbed.core.search.history import History
+from seedbed.core.search.history import History, Trial
 from seedbed.core.search.pinning import options_of
 from seedbed.core.search.study import Ground, Study
 from seedbed.core.session import Session
@@ -163,7 +163,8 @@ class Steps:
             trial = self.history.trials[number]
             for finding in diagnose(trial, self.lookup) if trial.result is not None else ():
                 self.chronicle.record(FindingMade(finding=finding, trial=number))
-            if (worth := profile.task.worth(trial.score)) > kept and self._keep_trial(number, ready, profile):
+            is_better = (worth := profile.task.worth(trial.score)) > kept and self._may_be_kept(trial)
+            if is_better and self._keep_trial(number, ready, profile):
                 kept = worth
 
         return Study(
@@ -225,11 +226,11 @@ class Steps:
         if winner is None or ranking.predictions is None:
             self._give_up()
             return
-        calibration = calibrate(ranking.predictions)
-        calibration.applied_to(ranking.predictions).save(self.folder.valid_predictions)
         before, left = self.history.bundle, self.budget.remaining(self.history, self.chronicle.now()).seconds
         if before is not None and len(before.trials) > 1 and left == 0 and self.history.evaluation is not None:
             return  # resumed when all was done: the ensemble and its test score stay
+        calibration = calibrate(ranking.predictions)
+        calibration.applied_to(ranking.predictions).save(self.folder.valid_predictions)
         is_kept = before is not None and (before.trials, before.score) == (winner.trials, winner.score)
         # A trial may have learnt from more rows since it was kept.
         if not (is_kept and holds(self.folder.best, [self.folder.trial(each) for each in winner.trials], calibration)):
@@ -243,6 +244,13 @@ class Steps:
             f"No candidate succeeded ({reasons or 'the time was too short to begin one'}). "
             f"`seedbed leaderboard {self.folder.path}` shows all; tracebacks lie in {self.folder.trials}."
         )
+
+    def _may_be_kept(self, trial: Trial) -> bool:
+        """Whether a trial is as fast as was asked; the first one is kept as it is: better that than none."""
+        most = self.settings.max_latency
+        if most is None or self.history.bundle is None:
+            return True
+        return trial.result is not None and 0 < trial.result.latency_p95 <= most
 
     def _keep_trial(self, number: int, ready: Ready, profile: Profile) -> bool:
         """Make one trial the bundle; where its files are gone, say so: the others are still to come."""
@@ -327,10 +335,13 @@ class Steps:
 
 
 def _too_slow(latency: float, most: float) -> Finding:
-    asked, took = (f"{1e3 * each:.3g} ms" for each in (most, latency))
+    asked = f"{1e3 * most:.3g} ms"
+    kept = f"the fastest is kept, which takes {1e3 * latency:.3g} ms"
+    if math.isinf(latency):
+        kept = "what is kept was not measured, as its training was cut short"
     return Finding(
         check="latency",
         severity="warning",
-        evidence=f"No model predicts a row in {asked}; the fastest is kept, which takes {took}.",
+        evidence=f"No model is known to predict a row in {asked}; {kept}.",
         remedy="Try smaller architectures or resolutions (--use, --set), or allow more with --max-latency.",
     )

@@ -107,6 +107,11 @@ def calibrate(predictions: Predictions, *, seed: int = 0) -> Calibration:
     return Calibration(rows=len(predictions), temperature=temperature, ece_before=before, ece_after=after, table=table)
 
 
+def calibrated(predictions: Predictions) -> Predictions:
+    """Return predictions as the bundle would give them, at their own temperature."""
+    return calibrate(predictions).applied_to(predictions)
+
+
 def _crossed(targets: np.ndarray, outputs: np.ndarray, seed: int) -> np.ndarray:
     """Return each half's probabilities at the temperature of the other; as they are, where rows are too few."""
     if len(outputs) < _LEAST_ROWS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,6 +42,8 @@ def select_ensemble(
     max_members: int = 5,
     rounds: int = 20,
     seed: int = 0,
+    single: int | None = None,
+    as_used: Callable[[Predictions], Predictions] = lambda found: found,
 ) -> Ensemble:
     """Choose an ensemble by greedy selection with replacement (Caruana et al. 2004, ICML).
 
@@ -60,6 +62,11 @@ def select_ensemble(
     costs their time at every prediction all the same. And no member may score worse than the best trial
     beyond noise: log loss also rewards what only makes a model's probabilities less extreme.
 
+    Args:
+        members: predictions by trial.
+        single: the trial to begin with and to beat; by itself the one with the best score.
+        as_used: what is done to predictions, an average's too, before they are judged in the end.
+
     Raises:
         UsageError: there are no members, or `max_members` or `rounds` is below 1.
         DataError: the members share no validation row.
@@ -71,28 +78,24 @@ def select_ensemble(
     trials = sorted(members)  # the order of the mapping must not decide between equals
     aligned = align([members[trial] for trial in trials])
     search = _Search(aligned, metric, 1.0 if direction == "max" else -1.0)
-    best, chosen = search.run(max_members, rounds)
-    single = aligned[best]
-    alone = Ensemble(
-        trials=(trials[best],),
-        weights=(1.0,),
-        score=float(metric(single.targets, single.outputs)),
-        gain_low=0.0,
-    )
+    best, chosen = search.run(max_members, rounds, None if single is None else trials.index(single))
+    first = as_used(aligned[best])
+    score_alone = float(metric(first.targets, first.outputs))
+    alone = Ensemble(trials=(trials[best],), weights=(1.0,), score=score_alone, gain_low=0.0)
     if len(set(chosen)) == 1:
         return alone
     found = _weighted(trials, chosen)
-    average = blend(dict(zip(trials, aligned, strict=True)), found)
+    average = as_used(blend(dict(zip(trials, aligned, strict=True)), found))
     score = float(metric(average.targets, average.outputs))
-    gain_low = _surely_gained([average, single], metric, search.sign, seed)
-    noise = _rounding(single, alone.score)
+    gain_low = _surely_gained([average, first], metric, search.sign, seed)
+    noise = _rounding(first, alone.score)
     # The bootstrap of a biased score (macro F1) may call better what scores worse on the rows themselves.
     wins = gain_low > noise and search.sign * (score - alone.score) > 0
     ties = search.sign * (score - alone.score) >= 0
-    if not wins and not (ties and _lowers_loss(average, single, seed)):
+    if not wins and not (ties and _lowers_loss(average, first, seed)):
         return alone
     if not wins and any(
-        _surely_gained([single, aligned[index]], metric, search.sign, seed) > noise for index in set(chosen)
+        _surely_gained([first, as_used(aligned[index])], metric, search.sign, seed) > noise for index in set(chosen)
     ):
         return alone
     return replace(found, score=score, gain_low=gain_low)
@@ -146,13 +149,16 @@ class _Search:
     metric: Metric
     sign: float
 
-    def run(self, max_members: int, rounds: int) -> tuple[int, list[int]]:
-        """Return the index of the best member, and the indices chosen, with repetitions."""
+    def run(self, max_members: int, rounds: int, first: int | None = None) -> tuple[int, list[int]]:
+        """Return the index that it began with, the best member's if not told, and those chosen, with repetitions."""
         singles = sorted(
             range(len(self.members)),
             key=lambda index: (*self._worth(self.members[index].outputs, slice(None)), -index),
             reverse=True,
         )
+        if first is not None:
+            singles.remove(first)
+            singles.insert(0, first)
         pool = singles[:_POOL]
         chosen = [singles[0]]
         some = slice(None, None, math.ceil(self.members[0].outputs.size / _CELLS))

@@ -25,8 +25,7 @@ class Entry:
 
     Trials that finished or were stopped are ranked if they have predictions, or a call that reads them: of thousands
     of trials they do not all fit into memory. What a model costs is 0 where that is not known: `size_bytes` on disk,
-    `memory_bytes` to predict a row, and in seconds `latency_p50` and `latency_p95` of a row alone and `row_seconds`
-    of one among many.
+    `memory_bytes` to predict a row, and in seconds `latency_p50` and `latency_p95` of a row alone.
     """
 
     trial: int
@@ -41,7 +40,6 @@ class Entry:
     memory_bytes: int = 0
     latency_p50: float = 0.0
     latency_p95: float = 0.0
-    row_seconds: float = 0.0
 
     def read(self) -> Predictions:
         """Return the predictions.

@@ -67,8 +67,10 @@ def _ranked(verdict: Verdict, sign: float) -> list[Row]:
     # A loss may be 0 on all rows and is no share of them.
     are_shares = sign > 0 and reference.kind != "regression" and all(each.taken.is_share for each in judged)
     honest = corrected(scores, samples.inside[: len(samples.outside)], samples.outside, sign)
-    honest = np.maximum(honest, 0.0) if are_shares else honest
+    of_one = sign > 0 and reference.kind != "regression" and bool(((gains >= 0) & (gains <= 1)).all())
+    honest = np.maximum(honest, 0.0) if of_one else honest
     low, high = intervals(scores, honest, samples.inside, sign, shares_of=len(reference) if are_shares else 0)
+    low, high = (np.clip(each, 0.0, 1.0) if of_one else each for each in (low, high))
     fronts = _fronts(verdict, sign)
     return [
         replace(
@@ -90,7 +92,7 @@ def _fronts(verdict: Verdict, sign: float) -> list[bool]:
     models = [each for each in verdict.judged if each.entry.trial != NO_TRIAL]
     found = on_front(
         [sign * each.score for each in models],
-        [each.entry.latency_p50 or each.entry.row_seconds for each in models],
+        [each.entry.latency_p50 for each in models],
         [each.entry.size_bytes for each in models],
     )
     by_trial = dict(zip((each.entry.trial for each in models), found, strict=True))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from seedbed.core.data.profile import Profile
 from seedbed.core.errors import DataError
 from seedbed.core.protocols import Lookup, Metric
+from seedbed.core.results.calibration import calibrated
 from seedbed.core.results.ensemble import Ensemble, blend, select_ensemble
 from seedbed.core.results.entries import baseline_entry, entries_from
 from seedbed.core.results.leaderboard import NO_TRIAL, Entry, Leaderboard, Row
@@ -17,7 +20,7 @@ from seedbed.core.runfolder import RunFolder
 from seedbed.core.search.history import History
 from seedbed.core.specs import MetricSpec
 from seedbed.core.training.member import CHECKPOINT, PREDICTIONS
-from seedbed.core.training.predictions import Predictions, load_predictions
+from seedbed.core.training.predictions import Predictions, load_predictions, softened
 
 _AVERAGED = 100
 """Of the candidates, the best of which an average may be made: the predictions of all would not fit into memory."""
@@ -39,9 +42,9 @@ class Ranking:
 
     @property
     def latency(self) -> float:
-        """The seconds that predicting a single row takes the winner, 19 times of 20; 0 where it was not measured."""
+        """The seconds that predicting a single row takes the winner, 19 times of 20; infinity where nobody knows."""
         trials = () if self.winner is None else self.winner.trials
-        return sum(row.latency_p95 or 0.0 for row in self.board.rows if row.trial in trials)
+        return sum(_latency(row) for row in self.board.rows if row.trial in trials)
 
 
 def rank_run(
@@ -57,12 +60,14 @@ def rank_run(
     """Rank all trials by their stored validation predictions, next to what knows nothing but the training targets.
 
     Of equals the one with the smaller checkpoint comes first: unlike measured times, its bytes are the same again.
+    Where the metric sees how sure a model is (log loss), each is judged as it would be used: at its temperature.
 
     Args:
         seconds_left: what scoring the winner on the test part may take; an ensemble that would take
             longer is not considered. None: no limit.
         max_latency: the seconds that predicting a single row may take, 19 times of 20: what is slower stays on the
-            board and is not kept, unless nothing is as fast; then the fastest is. None: no limit.
+            board and is not kept, nor what was not measured (a trial that was cut short), unless nothing is as fast;
+            then the fastest is. None: no limit.
     """
     spec = cast(MetricSpec, lookup.get("metric", profile.task.metric))
     metric = cast(Metric, lookup.load(spec)(spec.options()))
@@ -77,14 +82,17 @@ def rank_run(
             return 0
 
     entries = entries_from(history, load, size)
-    first = _first_readable(entries)
+    first, as_used = _first_readable(entries), _as_it_is
     if first is not None:
+        as_used = calibrated if _sees_temperatures(metric, first) else _as_it_is
+        entries = entries_from(history, lambda trial: as_used(load(trial)), size)
         entries = (*entries, baseline_entry(first, profile))
     board = rank(entries, metric, spec.direction, name=spec.name, seed=seed)
     best = _best_in_time(board, max_latency)
     members = {row.trial: load(row.trial) for row in _kept_for_averages(board, best, max_latency)}
     limits = _Limits(seconds_left=seconds_left, max_latency=max_latency)
-    winner = _winner(best, members, metric, spec, history, profile, limits, seed)
+    select = partial(select_ensemble, members, metric, spec.direction, seed=seed, as_used=as_used)
+    winner = _winner(best, select, history, profile, limits)
     return Ranking(board=board, winner=winner, predictions=None if winner is None else blend(members, winner))
 
 
@@ -94,20 +102,27 @@ class _Limits:
     max_latency: float | None
 
 
+def _as_it_is(predictions: Predictions) -> Predictions:
+    return predictions
+
+
+def _sees_temperatures(metric: Metric, predictions: Predictions) -> bool:
+    """Whether a metric changes where a model is half as sure, as log loss does and accuracy does not."""
+    halved = softened(predictions.outputs, 2.0, predictions.kind)
+    try:
+        scores = [metric(predictions.targets, outputs) for outputs in (predictions.outputs, halved)]
+    except Exception:  # a plugin's border; the board will say that it failed
+        return False
+    return bool(scores[0] != scores[1])
+
+
 def _winner(
-    best: Row | None,
-    members: dict[int, Predictions],
-    metric: Metric,
-    spec: MetricSpec,
-    history: History,
-    profile: Profile,
-    limits: _Limits,
-    seed: int,
+    best: Row | None, select: Callable[..., Ensemble], history: History, profile: Profile, limits: _Limits
 ) -> Ensemble | None:
     if best is None:
         return None
     for most in _SIZES:
-        found = select_ensemble(members, metric, spec.direction, seed=seed, max_members=most)
+        found = select(max_members=most, single=best.trial)
         if len(found.trials) == 1:
             break
         if _is_affordable(found, history, profile, limits):
@@ -124,8 +139,8 @@ def _best_in_time(board: Leaderboard, max_latency: float | None) -> Row | None:
 
 
 def _latency(row: Row) -> float:
-    """Return the seconds that 19 of 20 single rows stay below; where that was not measured it counts as none."""
-    return row.latency_p95 or 0.0
+    """Return the seconds that 19 of 20 single rows stay below; where that was not measured they may be any."""
+    return row.latency_p95 or math.inf
 
 
 def _is_fast(row: Row, max_latency: float | None) -> bool:
@@ -152,7 +167,7 @@ def _kept_for_averages(board: Leaderboard, best: Row | None, max_latency: float 
 
 def _is_affordable(ensemble: Ensemble, history: History, profile: Profile, limits: _Limits) -> bool:
     results = [history.trials[trial].result for trial in ensemble.trials]
-    latency = sum(each.latency_p95 if each is not None else 0.0 for each in results)
+    latency = sum((each.latency_p95 if each is not None else 0.0) or math.inf for each in results)
     if limits.max_latency is not None and latency > limits.max_latency:
         return False
     if limits.seconds_left is None:

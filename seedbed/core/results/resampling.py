@@ -28,7 +28,8 @@ _FAST_DRAWS = 200  # of which there are no fewer by that
 _SLOW_DRAWS = 200  # for metrics that are no means over rows
 _FEW_DRAWS = 60  # fewer would make of the 2.5 % quantile the extreme
 _FEW_OUTSIDE = 20  # of which only a mean is taken
-_SLOW_CELLS = 150_000_000  # outputs that such metrics may look at for one leaderboard: a few seconds
+_SLOW_CELLS = 50_000_000  # outputs that such metrics may look at for one leaderboard: a second, of `_FEW_DRAWS` more
+_OUTSIDE_SHARE = 4  # one in so many of them for what was not drawn
 _CHUNK = 4_000_000  # counts held in memory at once, as floats: 32 MB
 
 
@@ -71,7 +72,7 @@ class Resampler:
         else:
             cells = reference.outputs.size * models
             self._draws = min(draws, _SLOW_DRAWS, max(_SLOW_CELLS // cells, _FEW_DRAWS))
-            self._outside_draws = min(self._draws, max(_SLOW_CELLS // cells, _FEW_OUTSIDE))
+            self._outside_draws = min(self._draws, max(_SLOW_CELLS // cells // _OUTSIDE_SHARE, _FEW_OUTSIDE))
             self._counts = _draw(rng, self._draws, self._examples)
         self._rng = rng
 

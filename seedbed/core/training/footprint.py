@@ -29,8 +29,9 @@ SHARE = 0.03
 """Of a trial's time so far, what measuring may take; of short trials `LEAST_SECONDS`."""
 
 LEAST_SECONDS = 0.1
+_USUAL_CALLS = 20  # for which calls of the warm-up are given up
 _WARM_UP = 3  # calls that pay for kernel selection and memory
-_LEAST_CALLS, _MOST_CALLS = 20, 200
+_LEAST_CALLS, _MOST_CALLS = 3, 200
 _QUANTILES = (0.5, 0.95)
 _ROWS = 64  # rows that are predicted in turn: of texts and series each is of another length
 
@@ -60,7 +61,7 @@ def measure_footprint(context: Context, model: Net | None) -> Footprint:
     """
     size = _size_of(context)
     seconds = _seconds_to_spare(context)
-    if model is None or seconds < (_WARM_UP + _LEAST_CALLS) * context.row_seconds:
+    if model is None or seconds < context.row_seconds:
         return Footprint(size_bytes=size)
     try:
         predict = _predictor(context, model)
@@ -112,7 +113,7 @@ def _predictor(context: Context, model: Net) -> Callable[[int], object]:
 
 
 def timed(predict: Callable[[int], object], seconds: float, clock: Callable[[], float]) -> list[float]:
-    """Return how long each call took, after a few to warm up; none where 20 would not fit into the seconds.
+    """Return how long each call took, after one to warm up, or three where there is time; none where not three fit.
 
     What it gives must be on the CPU by the time that it returns: a GPU is then waited for.
     """
@@ -121,10 +122,11 @@ def timed(predict: Callable[[int], object], seconds: float, clock: Callable[[], 
         before = clock()
         predict(call)
         now = clock()
-        # The first call may take any time; the second is like those to come.
-        to_come = 0.0 if call == 0 else _LEAST_CALLS * (now - before)
-        if now - began + to_come > seconds:
+        if now - began > seconds:
             return []
+        # The first call may take any time; the second is like those to come.
+        if call > 0 and now - began + _USUAL_CALLS * (now - before) > seconds:
+            break
     times: list[float] = []
     while len(times) < _MOST_CALLS:
         before = clock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -28,12 +29,14 @@ class RowMean:
 class OfWeights:
     """A metric of rows that come several times: (targets, predictions, weights (D, N)) → scores (D,).
 
-    Weights are counts, whole numbers in float64, so that sums are exact in any order.
+    Weights are counts, whole numbers in float64, so that sums are exact in any order. Where that says nothing of all
+    rows, not a number, their score is `otherwise`.
     """
 
-    def __init__(self, weighted: Weighted) -> None:
-        self.weighted = weighted
+    def __init__(self, weighted: Weighted, otherwise: float = math.nan) -> None:
+        self.weighted, self._otherwise = weighted, otherwise
 
     def __call__(self, targets: np.ndarray, predictions: np.ndarray) -> float:
         """Score all rows, each once."""
-        return float(self.weighted(targets, predictions, np.ones((1, len(targets))))[0])
+        found = float(self.weighted(targets, predictions, np.ones((1, len(targets))))[0])
+        return found if math.isfinite(found) else self._otherwise

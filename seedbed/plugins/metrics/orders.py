@@ -71,8 +71,8 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.asarray(np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0))
 
 
-def _mean(judge: Callable[[_Ranked], np.ndarray], otherwise: float, *, is_symmetric: bool) -> Weighted:
-    """Return the mean of a score over the classes that have one; `otherwise` where none has.
+def _mean(judge: Callable[[_Ranked], np.ndarray], *, is_symmetric: bool) -> Weighted:
+    """Return the mean of a score over the classes that have one; not a number where none has.
 
     Of two classes, a symmetric score is the same for both.
     """
@@ -86,7 +86,7 @@ def _mean(judge: Callable[[_Ranked], np.ndarray], otherwise: float, *, is_symmet
             found = judge(_Ranked.of(is_own, scores, by_row, space))
             total += np.nan_to_num(found)
             counted += np.isfinite(found)
-        return np.where(counted > 0, total / np.maximum(counted, 1), otherwise)
+        return _ratio(total, counted)
 
     return weighted
 
@@ -98,9 +98,9 @@ def _each_class(targets: np.ndarray, predictions: np.ndarray, *, first: int) -> 
 
 def roc_auc(options: NoOptions) -> Metric:
     """Build the mean area under the ROC curve, one class against the rest; chance, 0.5, where none can be judged."""
-    return OfWeights(_mean(_areas, 0.5, is_symmetric=True))
+    return OfWeights(_mean(_areas, is_symmetric=True), otherwise=0.5)
 
 
 def average_precision(options: NoOptions) -> Metric:
     """Build the mean average precision of the classes that occur; 0 where none does, and there is nothing to find."""
-    return OfWeights(_mean(_precisions, 0.0, is_symmetric=False))
+    return OfWeights(_mean(_precisions, is_symmetric=False), otherwise=0.0)

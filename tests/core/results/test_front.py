@@ -38,7 +38,7 @@ def test_the_board_marks_its_front_and_leaves_out_what_is_no_model():
     entries = [
         entry(0, model(0.95, 400, seed=0), latency_p50=0.02, size_bytes=900),
         entry(1, model(0.90, 400, seed=1), latency_p50=0.01, size_bytes=900),
-        entry(2, model(0.80, 400, seed=2), row_seconds=0.03, size_bytes=100),
+        entry(2, model(0.80, 400, seed=2), size_bytes=100),
         entry(3, model(0.70, 400, seed=3), latency_p50=0.02, size_bytes=900),
         majority_entry(model(0.5, 400), (1, 1, 1)),
         entry(5, status="refused", reason="too large"),

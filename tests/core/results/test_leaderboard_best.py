@@ -6,11 +6,13 @@ from core.results.ranked import ACCURACY, LOG_LOSS, entry, majority_entry, model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seedbed import NoOptions
 from seedbed.core.errors import DataError
 from seedbed.core.results.leaderboard import NO_TRIAL, Leaderboard
 from seedbed.core.results.ordering import rank
 from seedbed.core.training.predictions import Predictions
 from seedbed.plugins.metrics import AverageOptions
+from seedbed.plugins.metrics.orders import roc_auc
 from seedbed.plugins.metrics.scores import f1
 
 
@@ -72,3 +74,24 @@ def test_a_board_without_a_candidate_beats_nothing():
     assert not rank([majority_entry(model(0.5), (1, 1, 1))], ACCURACY, "max").beats_baseline
     assert rank([entry(0, status="failed")], ACCURACY, "max").best is None
     assert rank([], ACCURACY, "max") == Leaderboard(rows=(), metric="", direction="max", examples=0)
+
+
+def test_draws_without_a_positive_say_nothing_of_a_ranking():
+    """Three positives of 200: one draw in twenty has none, in which a perfect order and none are the same."""
+    targets = np.zeros(200, dtype=np.int64)
+    targets[[10, 90, 150]] = 1
+    positive = np.where(targets == 1, 0.9, np.linspace(0.1, 0.4, 200))
+    perfect, constant = (
+        Predictions(np.arange(200), targets, np.stack([1 - each, each], 1).astype(np.float32))
+        for each in (positive, np.full(200, 0.5))
+    )
+    first, second = rank([entry(0, perfect), entry(1, constant)], roc_auc(NoOptions()), "max", draws=200).rows
+    assert (first.score, first.corrected, first.low, first.tie_group) == (1.0, 1.0, 1.0, 1)
+    assert (second.score, second.tie_group) == (0.5, 2)
+
+
+def test_a_score_between_0_and_1_has_no_bounds_beyond():
+    few = [entry(number, model(0.1, 12, classes=6, seed=number)) for number in range(8)]
+    for row in rank(few, f1(AverageOptions()), "max").rows:
+        assert 0.0 <= row.low <= row.score <= row.high <= 1.0
+        assert row.corrected >= 0.0

@@ -107,7 +107,7 @@ def test_unreadable_predictions_cost_one_trial_its_rank():
 
 def test_entries_tell_what_a_model_costs():
     candidate = Candidate({"architecture": "resnet", "policy": "scratch"})
-    costs = {"latency_p50": 0.002, "latency_p95": 0.003, "memory_bytes": 5_000, "size_bytes": 700, "row_seconds": 0.001}
+    costs = {"latency_p50": 0.002, "latency_p95": 0.003, "memory_bytes": 5_000, "size_bytes": 700}
     history = History(
         [
             TrialStarted(trial=0, candidate=candidate, fidelity=Fidelity(epochs=1)),

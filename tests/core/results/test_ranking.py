@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from core.training.helpers import candidate, fake_lookup, make_data
+from core.training.helpers import DictLookup, candidate, fake_lookup, make_data
 
+from seedbed import NoOptions
 from seedbed.core.errors import DataError
 from seedbed.core.results import ranking
+from seedbed.core.results.calibration import calibrated
 from seedbed.core.results.leaderboard import NO_TRIAL
 from seedbed.core.results.ranking import rank_run
 from seedbed.core.runfolder import RunFolder
@@ -18,6 +21,7 @@ from seedbed.core.specs import MetricSpec
 from seedbed.core.task import Task
 from seedbed.core.training.predictions import Predictions
 from seedbed.plugins.metrics.distances import rmse
+from seedbed.plugins.metrics.scores import brier_score, log_loss
 
 ROWS = 300
 
@@ -138,6 +142,33 @@ def test_the_best_of_those_that_are_fast_enough_is_kept_and_of_none_the_fastest(
     assert found.winner.trials[0] == kept
     assert found.board.best.trial == 1
     assert found.latency == sum((0.01, 0.02, 0.005)[trial] for trial in found.winner.trials)
+
+
+def test_what_was_not_measured_is_not_kept_within_a_limit_unless_nothing_was(profile, folder):
+    history = _history(folder, [_predictions(0.7), _predictions(0.95, seed=1)])
+    assert _kept_within(_slowed(history, 0.01, 0.0), profile, folder, 0.02).winner.trials == (0,)
+    found = _kept_within(_slowed(history, 0.0, 0.0), profile, folder, 0.02)
+    assert found.winner.trials == (1,)
+    assert math.isinf(found.latency)
+
+
+@pytest.mark.parametrize("metric", [log_loss, brier_score])
+def test_a_metric_that_sees_how_sure_a_model_is_judges_it_as_it_will_be_used(profile, folder, metric):
+    """The better of the two is far too sure of itself, which its temperature mends."""
+    sure, shy = _predictions(0.8), _predictions(0.7, seed=1)
+    sure = Predictions(sure.rows, sure.targets, np.where(sure.outputs > 0.5, 0.998, 0.001).astype(np.float32))
+    history = _history(folder, [sure, shy])
+    spec = MetricSpec(name="accuracy", summary="It.", build="fakes:anything", direction="min")
+    lookup = DictLookup((spec, metric))
+    found = rank_run(history, profile, folder, lookup, seed=0, seconds_left=None)
+    judge = metric(NoOptions())
+    assert judge(sure.targets, sure.outputs) > judge(shy.targets, shy.outputs)
+    assert [row.trial for row in found.board.rows if row.trial >= 0] == [0, 1]
+    for one, trial in ((sure, 0), (shy, 1)):
+        shipped = calibrated(one)
+        assert {row.trial: row.score for row in found.board.rows}[trial] == judge(shipped.targets, shipped.outputs)
+    shipped = calibrated(found.predictions)
+    assert found.winner.score == judge(shipped.targets, shipped.outputs)
 
 
 @pytest.mark.parametrize(("max_latency", "most"), [(None, 4), (0.035, 3), (0.025, 2), (0.015, 1)])

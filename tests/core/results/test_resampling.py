@@ -83,10 +83,10 @@ def test_draws_become_fewer_where_models_are_many(monkeypatch):
     assert samples(members, ACCURACY, draws=1000).inside.shape == (300, 4)
     monkeypatch.setattr(resampling, "_SLOW_CELLS", 50 * 3 * 4 * 70)
     found = samples(members, f1(AverageOptions()), draws=1000)
-    assert (len(found.inside), len(found.outside)) == (70, 70)
-    monkeypatch.setattr(resampling, "_SLOW_CELLS", 50 * 3 * 4 * 30)
+    assert (len(found.inside), len(found.outside)) == (70, 20)
+    monkeypatch.setattr(resampling, "_SLOW_CELLS", 50 * 3 * 4 * 120)
     found = samples(members, f1(AverageOptions()), draws=1000)
-    assert (len(found.inside), len(found.outside)) == (60, 30)
+    assert (len(found.inside), len(found.outside)) == (120, 30)
 
 
 def test_a_draw_of_which_the_metric_says_nothing_has_the_score_itself():
