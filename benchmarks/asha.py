@@ -166,7 +166,7 @@ def by_work(wanted: Set, seeds: Sequence[int], usual: Sequence[Course], others: 
     target = statistics.median_low(ends) if wanted.target is None else wanted.target
     lines, columns = [], []
     for seed, end, one, other in zip(seeds, ends, usual, others, strict=True):
-        to_end, to_target = ((each.work_to(goal) for each in (one, other)) for goal in (end, target))
+        to_end, to_target = ([each.work_to(goal) for each in (one, other)] for goal in (end, target))
         row = [one.looks[-1][0], *to_end, *to_target]
         row = [*row[:3], _ratio(row[2], row[1]), *row[3:], _ratio(row[4], row[3])]
         columns.append(row)

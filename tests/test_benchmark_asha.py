@@ -103,6 +103,8 @@ def test_the_common_target_is_the_middle_of_the_ends_unless_one_is_given():
     lines = bench.by_work(bench.Set(name="x", train="y"), [0, 1, 2], usual, others)
     assert [cells(line)[place - 1] for line in lines] == ["never", "20.0", "10.0", "20.0"]
     assert [cells(line)[place] for line in lines] == ["5.0"] * 4
+    to_its_end = cells(bench.header_by_work("asha")[0]).index("epochs to random's end: random")
+    assert [cells(line)[to_its_end] for line in lines] == ["20.0", "20.0", "10.0", "20.0"]
     lines = bench.by_work(bench.Set(name="x", train="y", target=0.75), [0, 1, 2], usual, others)
     assert [cells(line)[place] for line in lines] == ["never"] * 4
 
