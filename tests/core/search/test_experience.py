@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from core.search.spaces import composed
+from core.search.spaces import profile as image_profile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,8 +23,6 @@ from seedbed.core.search.history import History
 from seedbed.core.space import Choice, Condition, Float, Int, Param, Space
 from seedbed.core.task import Task
 from seedbed.doctor import experience_health
-from tests.core.search.spaces import composed
-from tests.core.search.spaces import profile as image_profile
 
 HERE = Machine(cores=2, threads=2, device="auto")
 SPACE = Space(
