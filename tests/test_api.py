@@ -30,6 +30,7 @@ def test_the_summary_has_the_documented_keys(run):
     found = run.summary()
     assert found.keys() == {"run", "task", "seconds", "budget_seconds", "best", "test", "leaderboard", "findings"} | {
         "first_bundle_seconds",
+        "forecast",
         "test_without_leaked",
     }
     assert found["best"].keys() == {"trial", "score", "trials", "weights"}
