@@ -171,6 +171,10 @@ def _trials(name: str, file: Path, strategy: str, count: int, scratch: Path, *, 
         else Grid(GridOptions(points=5), space, profile)
     )
     history, desk = History([DataDescribed(profile=profile)]), Desk(registry)
+    if strategy == "grid":  # its first proposal, the defaults, is no point of the grid
+        tried = TrialStarted(trial=count, candidate=Candidate(space.default()), fidelity=Fidelity(epochs=1.0))
+        history.apply(tried)
+        history.apply(TrialFailed(trial=count, error="not of the grid"))
     for number in range(count):
         history.remaining = Remaining(trials=count - number)
         proposal = searcher.propose(history, random.Random(f"0:{number}"))

@@ -153,7 +153,7 @@ class Session(AbstractContextManager["Session"]):
         before = history.started
         self.budget = _budget(settings, before)
         self.ahead = 0 if self.budget.seconds is not None else before.ahead if before else max(AHEAD, settings.workers)
-        self.place = self._workplace()
+        self.place = self._workplace(before)
         journal = self._stack.enter_context(Journal(self.folder.journal))
         self.backend = self._stack.enter_context(self._backend())  # its workers import torch meanwhile
         monitors = [make(self.place) for make in request.monitors]
@@ -163,12 +163,12 @@ class Session(AbstractContextManager["Session"]):
         self._begin(before)
         save_provenance(self.folder, request.asked or settings, request.version)
 
-    def _workplace(self) -> Workplace:
+    def _workplace(self, before: RunStarted | None) -> Workplace:
         settings, cores = self.settings, os.cpu_count() or 1
         workers, threads = settings.workers or 1, settings.threads
         if self.budget.seconds is None:
             # Of a plan the rounding must not depend on how many work on it.
-            threads = threads or max(cores // AHEAD, 1)
+            threads = threads or (before.threads if before else 0) or max(cores // AHEAD, 1)
             workers = settings.workers or _side_by_side(settings, self.budget, cores // threads)
         return Workplace(
             folder=self.folder.path.absolute(),
@@ -205,6 +205,8 @@ class Session(AbstractContextManager["Session"]):
                 seed=settings.seed,
                 budget_seconds=self.budget.seconds,
                 budget_trials=self.budget.trials,
+                target_score=self.budget.target_score,
+                patience=self.budget.patience,
                 threads=self.place.threads,
                 ahead=self.ahead,
                 replays=request.replays,
@@ -240,12 +242,15 @@ def _side_by_side(settings: Settings, budget: Budget, most: int) -> int:
 def _budget(settings: Settings, before: RunStarted | None) -> Budget:
     """Return the budget of the whole run: what is asked now, else what the run was begun with, else ten trials."""
     seconds, trials = settings.seconds, settings.trials
+    target, patience = settings.target_score, settings.patience
     if seconds is None and trials is None:
         seconds, trials = (before.budget_seconds, before.budget_trials) if before else (None, _TRIALS)
+        if before is not None and target is None and patience is None:
+            target, patience = before.target_score, before.patience
     return Budget(
         seconds=seconds,
         trials=trials,
         reserve=reserve_for(seconds),
-        target_score=settings.target_score,
-        patience=settings.patience,
+        target_score=target,
+        patience=patience,
     )

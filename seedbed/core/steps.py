@@ -20,7 +20,7 @@ from seedbed.core.intake import Intake
 from seedbed.core.protocols import Strategy
 from seedbed.core.results.bundle import holds, save_bundle
 from seedbed.core.results.calibration import Calibration, calibrate
-from seedbed.core.results.diagnose import diagnose
+from seedbed.core.results.diagnose import diagnose, too_slow
 from seedbed.core.results.ranking import Ranking, rank_run
 from seedbed.core.results.transfer import judge_transfer
 from seedbed.core.runfolder import RunFolder
@@ -43,6 +43,7 @@ from seedbed.core.training.member import PREDICTIONS
 from seedbed.core.training.predictions import load_predictions
 
 _LATE_SECONDS = 0.5
+_LEAST_SECONDS = 1.5  # that a new worker takes to begin
 """Over the budget, after which nobody waits for a score any more: its backend has ended it by then, or cannot."""
 
 
@@ -217,7 +218,7 @@ class Steps:
         if (finding := judge_transfer(ranking.board, self.history)) is not None:
             self.chronicle.record(FindingMade(finding=finding))
         if self.settings.max_latency is not None and ranking.latency > self.settings.max_latency:
-            self.chronicle.record(FindingMade(finding=_too_slow(ranking.latency, self.settings.max_latency)))
+            self.chronicle.record(FindingMade(finding=too_slow(ranking.latency, self.settings.max_latency)))
         return ranking
 
     def keep(self, ranking: Ranking, ready: Ready, profile: Profile) -> None:
@@ -298,6 +299,9 @@ class Steps:
         left = math.inf if self.budget.seconds is None else self.budget.seconds - self.chronicle.now()
         if left <= 0 or not self.backend.free_slots():  # none, where a trial that ignored its limit holds it
             return
+        if left < _LEAST_SECONDS and self._was_forced():
+            self.chronicle.record(EvaluationFailed(error="The time was over before the model was scored."))
+            return
         self.backend.submit(
             EvaluationJob(
                 bundle=str(self.folder.best.absolute()),
@@ -327,21 +331,13 @@ class Steps:
                 self.chronicle.record(EvaluationFailed(error="The time was over before the model was scored."))
                 return
 
+    def _was_forced(self) -> bool:
+        """Whether the last trial's worker died with it, so that another one is only starting."""
+        last = self.history.trials.get(self.history.next_number - 1)
+        return last is not None and last.status == "failed"
+
     def finish(self, ended: str, ranking: Ranking) -> Outcome:
         """Close the journal's last chapter."""
         self.session.leave_experience()
         self.chronicle.record(RunFinished(reason=ended, seconds=self.chronicle.now()))
         return Outcome(folder=self.folder, history=self.history, ranking=ranking)
-
-
-def _too_slow(latency: float, most: float) -> Finding:
-    asked = f"{1e3 * most:.3g} ms"
-    kept = f"the fastest is kept, which takes {1e3 * latency:.3g} ms"
-    if math.isinf(latency):
-        kept = "what is kept was not measured, as its training was cut short"
-    return Finding(
-        check="latency",
-        severity="warning",
-        evidence=f"No model is known to predict a row in {asked}; {kept}.",
-        remedy="Try smaller architectures or resolutions (--use, --set), or allow more with --max-latency.",
-    )

@@ -301,3 +301,16 @@ def test_no_proposal_goes_through_all_trials(make):
         for event in trained(number, proposal.fidelity, proposal.candidate.values):
             history.apply(event)
     assert len(history) == 200
+
+
+@pytest.mark.parametrize("options", [1, 2, 3, 12])
+def test_of_a_small_space_one_comes_to_the_top(options):
+    space = Space((Param("policy", Choice("scratch"), "scratch"), Param("n", Choice(*range(options)), 0)))
+    history = described()
+    strategy = Asha(AshaOptions(resource="subset"), space, BIG)
+    while (proposal := proposed(strategy, history)) is not None:
+        assert history.next_number < 100
+        end(history, begin(history, proposal), 0.5 + proposal.candidate.values["n"] / 100)
+    longest = max(history, key=lambda trial: trial.fidelity.subset)
+    assert longest.fidelity.subset == 1.0
+    assert longest.candidate.values["n"] >= 2 * (options - 1) // 3

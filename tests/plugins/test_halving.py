@@ -175,9 +175,17 @@ def test_one_that_was_just_built_proposes_as_one_that_saw_it_all(make):
 
 
 def test_a_searched_trial_must_come_up_to_the_median_less_the_doubt():
-    fidelity, values = Fidelity(epochs=3), {"policy": "scratch"}
+    fidelity, values = Fidelity(epochs=FULL), {"policy": "scratch"}
     assert with_bars(fidelity, values, told([(0.5, 0.9)] * 2), BIG).cuts == ()
     cuts = with_bars(fidelity, values, told([(0.2, 0.9), (0.5, 0.9), (0.6, 0.9)]), BIG).cuts
     assert [cut.progress for cut in cuts] == [0.35, 0.7]
     assert 0.8 < cuts[0].score < 0.9  # the first look at or beyond 0.35 is the last one here
     assert with_bars(fidelity, {"policy": "probe"}, told([(0.5, 0.9)] * 5), BIG).cuts == ()
+
+
+@pytest.mark.parametrize(
+    "other", [Fidelity(epochs=0.3 * FULL), Fidelity(epochs=FULL, subset=0.5), Fidelity(epochs=FULL, resolution=0.5)]
+)
+def test_a_shorter_training_is_not_held_to_the_bars_of_full_ones(other):
+    assert with_bars(other, {"policy": "scratch"}, told([(0.5, 0.9)] * 9), BIG).cuts == ()
+    assert with_bars(Fidelity(epochs=1.05 * FULL), {"policy": "scratch"}, told([(0.5, 0.9)] * 9), BIG).cuts

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plugins.simulated_curves import BIG, ERRORS, FULL, SPACE, begin, described, end, proposed, quality
 
-from seedbed.core.search.events import TrialFailed, TrialStopped
+from seedbed.core.search.events import TrialFailed, TrialRefused, TrialStopped
+from seedbed.core.search.history import Remaining
 from seedbed.core.space import Choice, Float, Param, Space
 from seedbed.plugins.strategies import HyperbandOptions
 from seedbed.plugins.strategies.fidelity import full_epochs
@@ -145,3 +146,63 @@ def test_whatever_becomes_of_trials_each_comes_up_by_one_rung_at_a_time(outcomes
         lengths.setdefault(point, []).append(round(9 * trial.fidelity.epochs / FULL))
     for each in lengths.values():
         assert each == [each[0] * 3**level for level in range(len(each))]
+
+
+def exhausted(strategy, history, most=500):
+    """Run until there is nothing more to propose; return the lengths of all trials, as shares of the full."""
+    found = []
+    while (proposal := proposed(strategy, history)) is not None and len(found) < most:
+        found.append(proposal.fidelity.epochs / FULL)
+        end(history, begin(history, proposal), quality_of_choice(proposal.candidate.values))
+    return found
+
+
+def quality_of_choice(values):
+    return 0.5 + values["n"] / 100
+
+
+@pytest.mark.parametrize("options", [1, 2, 8, 20, 26])
+def test_of_a_small_space_the_best_come_to_the_top(options):
+    space = Space((Param("policy", Choice("scratch"), "scratch"), Param("n", Choice(*range(options)), 0)))
+    history = described()
+    found = exhausted(hyperband(space), history)
+    assert len(found) < 500
+    assert max(found) == pytest.approx(1.0)
+    longest = max(history, key=lambda trial: trial.fidelity.epochs)
+    assert longest.candidate.values["n"] == options - 1
+
+
+@pytest.mark.parametrize(("trials", "shortest"), [(3, 1.0), (10, 1 / 3), (17, 1 / 9), (40, 1 / 27)])
+def test_a_plan_of_few_trials_begins_with_a_bracket_that_it_can_end(trials, shortest):
+    history = described(left=Remaining(trials=trials))
+    strategy, found = hyperband(rungs=3), []
+    for number in range(trials):
+        history.remaining = Remaining(trials=trials - number)
+        found += run(strategy, history, 1)
+    assert found[0] == pytest.approx(shortest, abs=1e-3)
+    assert max(found) == pytest.approx(1.0)
+
+
+def test_a_winner_that_is_too_large_does_not_hold_its_bracket_up():
+    """At the resolution of the second rung large batches do not fit into memory, and they are the better ones."""
+    values = {"policy": "scratch", "architecture": "a"}
+    space = Space(
+        (
+            *(Param(name, Choice(value), value) for name, value in values.items()),
+            Param("resolution", Choice(96), 96),
+            Param("batch_size", Choice(32, 512), 32),
+            Param("lr", Float(0.001, 1.0, log=True), 0.1),
+        )
+    )
+    history = described()
+    strategy = hyperband(space, resource="resolution", rungs=1)
+    for _ in range(30):
+        proposal = proposed(strategy, history)
+        assert proposal is not None
+        number = begin(history, proposal)
+        is_large = proposal.candidate.values["batch_size"] == 512
+        if proposal.fidelity.resolution > 0.9 and is_large:
+            history.apply(TrialRefused(trial=number, reason="too large"))
+        else:
+            end(history, number, proposal.candidate.values["lr"] / 2 + is_large / 2)
+    assert len(strategy._brackets._active) <= 2

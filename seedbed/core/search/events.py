@@ -33,6 +33,8 @@ class RunStarted(Event):
     seed: int
     budget_seconds: float | None = None
     budget_trials: int | None = None
+    target_score: float | None = None
+    patience: int | None = None
     threads: int = 0
     ahead: int = 0
     replays: str = ""

@@ -233,6 +233,8 @@ class Tally:
         """Count a trial that has started."""
         self.highest = max(self.highest, trial.number)
         self.running[trial.number] = None
+        if trial.ingredients:  # a mean of weights is no try of the search
+            return
         point = _point(trial.candidate.values)
         self.points[point] += 1
         if trial.role != "candidate":
@@ -250,6 +252,8 @@ class Tally:
         if not trial.is_finished:
             return
         self.running.pop(trial.number, None)
+        if trial.ingredients:
+            return
         point = _point(trial.candidate.values)
         if trial.resumable:
             self.points[point] -= 1

@@ -44,9 +44,10 @@ class Planned:
             self._told.pop(event.trial, None)
             self.history.apply(_timeless(event))  # at once: it is no result, and the candidate shall come again
         elif isinstance(event, _OF_A_TRIAL):
-            self._told.setdefault(event.trial, []).append(_timeless(event))
-        elif isinstance(event, FindingMade) and event.trial is not None:
-            self._told.setdefault(event.trial, []).append(event)
+            if event.trial in self._told:  # else it is known already, or never began
+                self._told[event.trial].append(_timeless(event))
+        elif isinstance(event, FindingMade) and event.trial in self._told:
+            self._told[event.trial].append(event)
         else:
             self.history.apply(replace(event, at=0.0))
             if isinstance(event, TrialStarted):
@@ -62,6 +63,14 @@ class Planned:
             for event in self._told.pop(trial):
                 self.history.apply(event)
         return True
+
+    def tell_all(self) -> bool:
+        """Make known what came of all trials, now that none is under way; say whether that is news."""
+        news = [event for trial in sorted(self._told) for event in self._told[trial]]
+        self._told.clear()
+        for event in news:
+            self.history.apply(event)
+        return bool(news)
 
 
 def _timeless(event: Event) -> Event:

@@ -40,6 +40,9 @@ _BASELINE_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
+_STRICT_SECONDS = 0.6
+"""How long a trial that the run ends with may be late: what is to come yet has to end in time as well."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
@@ -117,8 +120,11 @@ class Study:
         """Search until the budget is spent, nothing is left to try, or the run is cancelled; say which."""
         while not self.cancelled():
             is_done = self._fill()
-            if is_done and not self.history.tally.running and not self._begin_soup():
-                return self._why_nothing()
+            if is_done and not self.history.tally.running:
+                if self.planned is not None and self.planned.tell_all():
+                    continue  # a strategy that had nothing for now may know more
+                if not self._begin_soup():
+                    return self._why_nothing()
             for event in self.backend.poll(_POLL_SECONDS):
                 self._take(event)
             self._end_overdue()
@@ -176,7 +182,8 @@ class Study:
         if not numbers or not self.backend.free_slots() or (left is not None and left < self._soup_seconds(numbers)):
             return False
         best = self.history.trials[numbers[0]]
-        number, fidelity = self.history.next_number, replace(best.fidelity, seconds=left, cuts=())
+        number, epochs = self.history.next_number, best.fidelity.epochs or 1.0
+        fidelity = replace(best.fidelity, epochs=epochs, seconds=left, cuts=())
         self.known.remaining = replace(self.known.remaining, seconds=left)
         self._record(TrialStarted(trial=number, candidate=best.candidate, fidelity=fidelity, ingredients=numbers))
         proposal = Proposal(candidate=best.candidate, fidelity=fidelity)
@@ -260,7 +267,7 @@ class Study:
         """
         if self.budget.seconds is None or seconds is None:
             return 10.0
-        strict = max(1.0, 0.01 * self.budget.seconds)
+        strict = max(_STRICT_SECONDS, 0.01 * self.budget.seconds)
         left = self.known.remaining.seconds or 0.0
         return min(max(strict, seconds, 5.0), max(left - seconds, 0.0) + strict)
 

@@ -27,7 +27,16 @@ from seedbed.core.search.events import EpochFinished
 from seedbed.core.search.history import History, Trial
 from seedbed.core.space import Space, Value, Values
 from seedbed.plugins.strategies.fidelity import affordable
-from seedbed.plugins.strategies.rungs import Follower, Point, fidelity_at, in_time, point_of, shares, worth_of
+from seedbed.plugins.strategies.rungs import (
+    Follower,
+    Point,
+    belongs,
+    fidelity_at,
+    in_time,
+    point_of,
+    shares,
+    worth_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +74,9 @@ class Asha:
             bars = self._bars_of(history)
             return self._draw(history, rng, bars)
         rungs = self._rungs_of(history)
-        return self._promotion(history, rungs) or self._draw(history, rng, None)
+        found = self._promotion(history, rungs) or self._draw(history, rng, None)
+        # A small space has nothing new to draw: somebody has to come to the top all the same.
+        return found or (None if rungs.has_reached_the_top else self._promotion(history, rungs, anyway=True))
 
     def should_stop(self, trial: Trial, history: History) -> bool:
         """Never: a trial judges itself, by bars that were known when it began."""
@@ -103,10 +114,12 @@ class Asha:
             return fidelity
         return replace(fidelity, cuts=bars.cuts())
 
-    def _promotion(self, history: History, rungs: Rungs) -> Proposal | None:
+    def _promotion(self, history: History, rungs: Rungs, *, anyway: bool = False) -> Proposal | None:
         for rung in range(len(self._ladder) - 2, -1, -1):
-            for trial in islice(rungs.promotable(rung), _CONSIDERED):
+            for trial in islice(rungs.promotable(rung, anyway=anyway), _CONSIDERED):
                 values = dict(trial.candidate.values)
+                if not belongs(self._space, values):
+                    continue
                 wanted = fidelity_at(self._ladder[rung + 1], self._options.resource, values, self._profile)
                 fidelity = in_time(wanted, values, history)
                 if fidelity is not None:
@@ -197,11 +210,16 @@ class Rungs(Follower):
         if worth is not None:
             insort(self._waiting[rung], entry)
 
-    def promotable(self, rung: int) -> Iterator[Trial]:
-        """Yield those of the best 1/eta of a rung that have not gone on, the best first."""
+    @property
+    def has_reached_the_top(self) -> bool:
+        """Whether a trial is, or was, at the highest rung."""
+        return bool(self._ended[-1]) or len(self._ladder) - 1 in self._begun.values()
+
+    def promotable(self, rung: int, *, anyway: bool = False) -> Iterator[Trial]:
+        """Yield those of the best 1/eta of a rung that have not gone on, the best first; `anyway` of all of it."""
         ended = self._ended[rung]
         for entry in self._waiting[rung]:
-            if bisect_left(ended, entry) >= len(ended) // self._eta:
+            if not anyway and bisect_left(ended, entry) >= len(ended) // self._eta:
                 return
             yield self._history.trials[entry[1]]
 

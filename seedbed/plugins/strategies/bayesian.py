@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seedbed.core.data.profile import Profile
+from seedbed.core.errors import UsageError
 from seedbed.core.search.candidate import Candidate, Proposal
 from seedbed.core.search.history import History, Trial
 from seedbed.core.space import Space, Value
@@ -40,10 +41,15 @@ _ATTEMPTS = 50
 _LEAST_COST = 1e-3
 
 
+_SURROGATES = ("auto", "gp", "forest")
+
+
 class Bayesian:
     """The defaults and a few random draws, then what the model of the scores so far promises most of."""
 
     def __init__(self, options: BayesianOptions, space: Space, profile: Profile) -> None:
+        if options.surrogate not in _SURROGATES:
+            raise UsageError(f"surrogate={options.surrogate!r}: there are {', '.join(_SURROGATES)}.")
         self._options = options
         self._space = space
         self._profile = profile
@@ -81,7 +87,11 @@ def observed(history: History, profile: Profile) -> list[Trial]:
 
     Those that failed or were refused tell, too: they are as bad as the worst.
     """
-    ended = [trial for trial in history if trial.role == "candidate" and trial.is_finished and not trial.resumable]
+    ended = [
+        trial
+        for trial in history
+        if trial.role == "candidate" and trial.is_finished and not trial.resumable and not trial.ingredients
+    ]
     if len(ended) <= _MOST:
         return ended
     best = sorted(ended, key=lambda trial: profile.task.worth(trial.score), reverse=True)[: _MOST // 2]

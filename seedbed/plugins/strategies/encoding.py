@@ -45,7 +45,9 @@ class Encoding:
                 continue
             if isinstance(param.domain, Choice):
                 row[place : place + len(param.domain.options)] = 0.0
-                row[place + _index(param.domain, values[param.name])] = 1.0
+                index = _index(param.domain, values[param.name])
+                if index is not None:  # a run that is resumed may have lost an option
+                    row[place + index] = 1.0
             else:
                 row[place] = unit(param.domain, values[param.name])
         return row
@@ -69,5 +71,6 @@ def _columns(domain: Domain) -> int:
     return 1 if domain.low < domain.high else 0
 
 
-def _index(domain: Choice, value: Value) -> int:
-    return next(n for n, option in enumerate(domain.options) if option == value and type(option) is type(value))
+def _index(domain: Choice, value: Value) -> int | None:
+    alike = (n for n, option in enumerate(domain.options) if option == value and type(option) is type(value))
+    return next(alike, None)

@@ -12,10 +12,12 @@ import random
 from typing import TYPE_CHECKING
 
 from seedbed.core.data.profile import Profile
+from seedbed.core.errors import UsageError
 from seedbed.core.search.candidate import Candidate, Proposal
 from seedbed.core.search.history import History, Trial
 from seedbed.core.space import Choice, Domain, Int, Param, Space, Value
 from seedbed.plugins.strategies.fidelity import affordable
+from seedbed.plugins.strategies.refused import is_known_too_large
 
 if TYPE_CHECKING:
     from seedbed.plugins.strategies import GridOptions
@@ -27,28 +29,33 @@ class Grid:
     """The all-defaults point, then every point of the grid, each once."""
 
     def __init__(self, options: GridOptions, space: Space, profile: Profile) -> None:
+        if options.points < 1:
+            raise UsageError(f"points={options.points} leaves a grid without a point; give 1 or more.")
         self._space = space
         self._profile = profile
         self._lattice = Lattice(space, options.points)
         self._stride = _coprime(self._lattice.size)
         self._done = 0
-        """How many points, in the order of visiting, are known to have been tried."""
+        """How many points, in the order of visiting, have been tried or are known to be too large."""
 
     def propose(self, history: History, rng: random.Random) -> Proposal | None:
         """Return the next point of the grid that is untried and affordable; None where all have been tried."""
         if history.remaining.trials == 0:
             return None
-        place = self._done
-        while place < self._lattice.size:
+        default = self._space.default()
+        if not history.tried(default) and (fidelity := affordable(default, self._profile, history)) is not None:
+            return Proposal(candidate=Candidate(default), fidelity=fidelity)
+        too_dear = 0
+        for place in range(self._done, self._lattice.size):
             values = self._lattice.point(place * self._stride % self._lattice.size)
-            if not history.tried(values):
-                fidelity = affordable(values, self._profile, history)
-                if fidelity is not None:
-                    return Proposal(candidate=Candidate(values), fidelity=fidelity)
-            elif place == self._done:
-                self._done += 1
-            place += 1
-            if place - self._done > _MOST_PASSED_OVER:
+            if history.tried(values) or is_known_too_large(values, history):
+                self._done += place == self._done
+                continue
+            fidelity = affordable(values, self._profile, history)
+            if fidelity is not None:
+                return Proposal(candidate=Candidate(values), fidelity=fidelity)
+            too_dear += 1
+            if too_dear > _MOST_PASSED_OVER:
                 return None
         return None
 

@@ -18,7 +18,17 @@ from seedbed.core.data.profile import Profile
 from seedbed.core.search.candidate import Candidate, Fidelity, Proposal
 from seedbed.core.search.history import History, Trial
 from seedbed.core.space import Space, Value, Values
-from seedbed.plugins.strategies.rungs import Follower, Point, fidelity_at, in_time, point_of, shares, worth_of
+from seedbed.plugins.strategies.refused import is_known_too_large
+from seedbed.plugins.strategies.rungs import (
+    Follower,
+    Point,
+    belongs,
+    fidelity_at,
+    in_time,
+    point_of,
+    shares,
+    worth_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,17 +54,29 @@ class Hyperband:
             return None
         if self._brackets is None or not self._brackets.is_of(history):
             self._brackets = Brackets(history, len(self._ladder) - 1, self._options.eta, self._profile, self._at)
-        self._brackets.learn()
-        for trial, rung in self._brackets.due():
-            values = dict(trial.candidate.values)
-            fidelity = in_time(self._at(rung, values), values, history)
-            if fidelity is not None:
-                return Proposal(candidate=Candidate(values), fidelity=fidelity)
-        return self._draw(self._brackets.filling.first, history, rng)
+        brackets = self._brackets
+        brackets.learn()
+        if (found := self._promotion(brackets, history)) is not None:
+            return found
+        if (found := self._draw(brackets.filling.first, history, rng)) is not None:
+            return found
+        # A small space has nothing new to draw: who has ended goes on.
+        return self._promotion(brackets, history) if brackets.close() else None
 
     def should_stop(self, trial: Trial, history: History) -> bool:
         """Never: every rung is trained to its end."""
         return False
+
+    def _promotion(self, brackets: Brackets, history: History) -> Proposal | None:
+        for trial, rung in tuple(brackets.due()):
+            values, wanted = dict(trial.candidate.values), self._at(rung, trial.candidate.values)
+            if not belongs(self._space, values) or is_known_too_large(values, history, resolution=wanted.resolution):
+                brackets.drop(point_of(trial))
+                continue
+            fidelity = in_time(wanted, values, history)
+            if fidelity is not None:
+                return Proposal(candidate=Candidate(values), fidelity=fidelity)
+        return None
 
     def _draw(self, rung: int, history: History, rng: random.Random) -> Proposal | None:
         for attempt in range(_ATTEMPTS):
@@ -89,7 +111,8 @@ class Level:
 class Bracket:
     """One run of successive halving from the rung `first` on; `due` are the winners that have not gone on.
 
-    Only the lowest level has room from the start; a higher one gets it once it is known who goes on to it.
+    Only the lowest level has room from the start; a higher one gets it once it is known who goes on to it. `sizes`
+    are those planned for each.
     """
 
     first: int
@@ -107,7 +130,7 @@ class Brackets(Follower):
     ) -> None:
         super().__init__(history)
         self._top, self._eta, self._profile, self._fidelity = top, eta, profile, fidelity
-        self._numbers = count()
+        self._numbers = count(_beginning(top, eta, history))
         self._active: dict[int, Bracket] = {}
         self._places: dict[int, tuple[int, int]] = {}
         """By number of a trial under way, its bracket and level there."""
@@ -119,6 +142,29 @@ class Brackets(Follower):
     def filling(self) -> Bracket:
         """The bracket that takes the next draw."""
         return self._active[self._filling]
+
+    def close(self) -> bool:
+        """Fill the bracket no further, as there is nothing to fill it with; False where it has not begun."""
+        bracket = self.filling
+        lowest = bracket.levels[0]
+        begun = lowest.waits + len(lowest.ended)
+        if not begun:
+            return False
+        name, lowest.room = self._filling, 0
+        bracket.sizes = tuple(max(begun // self._eta**level, 1) for level in range(len(bracket.sizes)))
+        self._filling = self._open_next()
+        if lowest.is_done:
+            self._settle(name, 0)
+        return True
+
+    def drop(self, point: Point) -> None:
+        """Let a point that is due not go on, as it cannot."""
+        name = self._due_in.pop(point)
+        bracket = self._active[name]
+        _, level = bracket.due.pop(point)
+        bracket.levels[level].room -= 1
+        if bracket.levels[level].is_done:
+            self._settle(name, level)
 
     def due(self) -> Iterator[tuple[Trial, int]]:
         """Yield trials that are to be trained again, and at which rung of the ladder."""
@@ -179,6 +225,15 @@ class Brackets(Follower):
             self._due_in[point] = name
         if above.is_done:
             self._settle(name, level + 1)
+
+
+def _beginning(top: int, eta: int, history: History) -> int:
+    """Return which bracket comes first: of a plan of few trials one that they can bring to its end."""
+    left = history.remaining.trials
+    if left is None:
+        return 0
+    trials = left + history.tally.candidates
+    return next((each for each in range(top) if sum(sizes(top, top - each, eta)) <= trials), top)
 
 
 def sizes(most: int, rungs: int, eta: int) -> tuple[int, ...]:

@@ -21,6 +21,9 @@ _RUNGS = (0.35, 0.7)
 _LEAST = 3
 """Earlier trials, before which there is nothing to compare with."""
 
+_LIKE = 0.1
+"""By what share of its passes an earlier trial may differ."""
+
 _MOST = 50
 """The latest trials that are compared with."""
 
@@ -29,7 +32,11 @@ def with_bars(fidelity: Fidelity, values: Values, history: History, profile: Pro
     """Return the fidelity with bars at which the trial ends if it lags behind."""
     if values.get("policy") == "probe":
         return fidelity
-    peers = [trial for trial in _latest(history) if trial.candidate.values.get("policy") == values.get("policy")]
+    peers = [
+        trial
+        for trial in _latest(history)
+        if trial.candidate.values.get("policy") == values.get("policy") and _are_alike(trial.fidelity, fidelity)
+    ]
     cuts = []
     for progress in _RUNGS:
         reached = [score for trial in peers if (score := best_by(trial, progress, profile)) is not None]
@@ -43,8 +50,20 @@ def _latest(history: History) -> list[Trial]:
     return [
         trial
         for number in numbers
-        if (trial := history.trials.get(number)) is not None and trial.role == "candidate" and trial.is_finished
+        if (trial := history.trials.get(number)) is not None
+        and trial.role == "candidate"
+        and trial.is_finished
+        and not trial.ingredients
     ]
+
+
+def _are_alike(one: Fidelity, other: Fidelity) -> bool:
+    """Whether two trainings are of about the same number of passes, over as much."""
+    if (one.subset, one.resolution) != (other.subset, other.resolution):
+        return False
+    if one.epochs is None or other.epochs is None:
+        return one.epochs == other.epochs
+    return abs(one.epochs - other.epochs) <= _LIKE * other.epochs
 
 
 def _with_doubt(score: float, profile: Profile) -> float:

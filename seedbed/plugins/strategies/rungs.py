@@ -7,10 +7,10 @@ from dataclasses import replace
 from statistics import median
 
 from seedbed.core.data.profile import Profile
-from seedbed.core.errors import UsageError
+from seedbed.core.errors import UnknownName, UsageError
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.history import History, Trial
-from seedbed.core.space import Values
+from seedbed.core.space import Space, Values
 from seedbed.plugins.strategies.fidelity import full_epochs
 from seedbed.plugins.strategies.refused import is_known_too_large
 
@@ -117,6 +117,15 @@ def best_by(trial: Trial, progress: float, profile: Profile) -> float | None:
         if look.progress >= progress:
             return best
     return None
+
+
+def belongs(space: Space, values: Values) -> bool:
+    """Whether a point lies in a space; a run that is resumed may have lost an option, or a component."""
+    try:
+        space.validate(values)
+    except (UsageError, UnknownName):
+        return False
+    return True
 
 
 def point_of(trial: Trial) -> Point:

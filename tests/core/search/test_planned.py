@@ -88,3 +88,26 @@ def test_a_trial_that_the_end_of_the_run_cut_short_comes_again_at_once():
     plan.take(TrialStopped(trial=0, reason="the run ended while it was training", resumable=True))
     assert not plan.history.tried({"n": 0})
     assert plan.is_ready(1)
+
+
+def test_when_nothing_runs_all_may_be_made_known():
+    plan = Planned(ahead=4)
+    for number in range(3):
+        assert plan.is_ready(number)
+        plan.take(started(number))
+        for event in story(number):
+            plan.take(event)
+    assert plan.tell_all()
+    assert [trial.status for trial in plan.history] == ["finished"] * 3
+    assert not plan.tell_all()
+
+
+def test_what_comes_twice_or_of_no_trial_holds_nothing_up():
+    plan = Planned(ahead=1)
+    plan.take(started(0))
+    for event in (*story(0), *story(7)):
+        plan.take(event)
+    assert plan.is_ready(1)
+    plan.take(story(0)[1])
+    assert plan.is_ready(2)
+    assert len(plan.history) == 1

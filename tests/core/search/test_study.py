@@ -263,7 +263,7 @@ def test_without_a_time_budget_a_late_trial_is_borne_with(scene, seconds, grace)
 def test_a_trial_with_which_the_run_ends_may_hardly_be_late(scene):
     found = scene(budget=Budget(seconds=60, reserve=2), strategy=Counting(count=1, seconds=60))
     found.run()
-    assert found.backend.jobs[0].grace == 1.0
+    assert found.backend.jobs[0].grace == 0.6
 
 
 def test_a_short_trial_early_in_the_run_may_be_late(scene):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,3 +63,19 @@ def test_what_is_kept_up_is_what_a_walk_finds(trials):
         and not (t.status == "stopped" and last[repr(t.candidate.values)] > t.number)
     ]
     assert history.tally.candidates == len(counted)
+
+
+def test_a_mean_of_weights_is_no_try_of_the_search():
+    history = History()
+    for number in range(2):
+        history.apply(started(number, POINTS[0]))
+        history.apply(ended(number, "finished"))
+    before = copy.deepcopy(history.tally)
+    values = Candidate(POINTS[0])
+    history.apply(TrialStarted(trial=2, candidate=values, fidelity=Fidelity(epochs=1), ingredients=(0, 1)))
+    assert history.next_number == 3
+    assert list(history.tally.running) == [2]
+    history.apply(TrialFinished(trial=2, score=0.9, seconds=1, epochs=0, steps=0))
+    assert history.tally.scored == {0, 1, 2}
+    for name in ("candidates", "best", "since_best", "points", "finished", "latest", "slowest"):
+        assert getattr(history.tally, name) == getattr(before, name), name
