@@ -20,7 +20,7 @@ from seedbed.core.intake import Intake
 from seedbed.core.protocols import Strategy
 from seedbed.core.results.bundle import holds, save_bundle
 from seedbed.core.results.calibration import Calibration, calibrate
-from seedbed.core.results.diagnose import diagnose, too_slow
+from seedbed.core.results.diagnose import diagnose, judge_test, too_slow
 from seedbed.core.results.ranking import Ranking, rank_run
 from seedbed.core.results.transfer import judge_transfer
 from seedbed.core.runfolder import RunFolder
@@ -338,6 +338,10 @@ class Steps:
 
     def finish(self, ended: str, ranking: Ranking) -> Outcome:
         """Close the journal's last chapter."""
+        tested, kept = self.history.evaluation, ranking.winner
+        finding = judge_test(ranking.board, kept.score, tested) if tested and kept else None
+        if finding is not None:
+            self.chronicle.record(FindingMade(finding=finding))
         self.session.leave_experience()
         self.chronicle.record(RunFinished(reason=ended, seconds=self.chronicle.now()))
         return Outcome(folder=self.folder, history=self.history, ranking=ranking)

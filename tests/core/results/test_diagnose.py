@@ -2,10 +2,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
+
 from seedbed.core.data.profile import Finding
 from seedbed.core.errors import PluginError
-from seedbed.core.results.diagnose import diagnose
+from seedbed.core.results.diagnose import diagnose, judge_test
+from seedbed.core.results.leaderboard import Leaderboard, Row
 from seedbed.core.search.candidate import Candidate, Fidelity
+from seedbed.core.search.events import BundleEvaluated
 from seedbed.core.search.history import Trial
 from seedbed.core.specs import RuleSpec
 
@@ -66,3 +70,40 @@ def test_a_rule_that_raises_is_logged_with_its_traceback_and_the_others_speak(ca
 def test_a_rule_that_gives_something_else_is_named(caplog):
     assert diagnose(TRIAL, Rules(odd=lambda options: lambda trial: "overfitting!")) == []
     assert "The rule odd gave a str" in caplog.text
+
+
+def board(score, *, direction="max", examples=400, reach=0.04):
+    row = Row(
+        rank=1, trial=1, status="finished", score=score, low=score - reach, high=score + reach,
+        tie_group=1, seconds=1.0, candidate="net", role="candidate",
+    )  # fmt: skip
+    return Leaderboard(rows=(row,), metric="m", direction=direction, examples=examples)
+
+
+@pytest.mark.parametrize(
+    ("direction", "now", "examples", "is_told"),
+    [
+        ("max", 0.86, 400, False),
+        ("max", 0.83, 400, True),
+        ("max", 0.95, 400, False),
+        ("max", 0.85, 100_000, True),
+        ("max", 0.83, 100, False),
+        ("min", 0.96, 400, True),
+        ("min", 0.85, 400, False),
+    ],
+)
+def test_a_test_part_that_is_harder_by_more_than_chance_is_told(direction, now, examples, is_told):
+    tested = BundleEvaluated(part="test", metrics={"m": now}, examples=examples)
+    found = judge_test(board(0.9, direction=direction), 0.9, tested)
+    assert (found is not None) == is_told
+    if found is not None:
+        assert (found.check, found.severity) == ("harder_test", "warning")
+        assert f"m is {now:.4f} on {examples:,} test rows and was 0.9000 on 400 validation rows" in found.evidence
+
+
+def test_rows_that_a_model_was_chosen_by_say_nothing_of_a_test_part():
+    assert judge_test(board(0.9), 0.9, BundleEvaluated(part="valid", metrics={"m": 0.1}, examples=400)) is None
+    assert judge_test(Leaderboard(rows=(), metric="m", direction="max", examples=0), 0.9, TESTED) is None
+
+
+TESTED = BundleEvaluated(part="test", metrics={"m": 0.1}, examples=400)
