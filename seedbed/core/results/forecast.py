@@ -33,7 +33,7 @@ _DOUBLINGS = 5.0
 """How far back a curve is looked at: what was before tells of the first steps."""
 _A_DOUBLING = 6  # points of it, at most
 _FEWEST = 4  # results; through fewer any curve goes
-_UNRIPE = (0.0, 0.3, 0.6)
+UNRIPE = (0.0, 0.3, 0.6)
 """By what shares looks may understate a training of their length (see `falls_of`); each counts the same. By judgement:
 in six runs of one long training the second half left the error 1.3 to 1.8 times less, and not for its length alone."""
 
@@ -141,7 +141,7 @@ def forecast_budgets(
         return Unknown(reason)
     besides = progress.budget - progress.spent[-1]
     ends = np.array([(factor * progress.budget - besides) / progress.spent[-1] for factor in factors])
-    ways = _UNRIPE if any(progress.to_come) else (0.0,)
+    ways = UNRIPE if any(progress.to_come) else (0.0,)
     amounts = [go_on(steady(falls_of(progress, scale, each)), ends, rng, _DRAWS // len(ways)) for each in ways]
     logs = np.concatenate(amounts, axis=1)
     logs[logs < LEAST] = 0.0

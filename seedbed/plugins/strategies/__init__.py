@@ -12,12 +12,14 @@ from seedbed import Requires, StrategySpec, hookimpl
 class AutoOptions:
     """`explore` is the chance of a draw from the whole space, `change` that a choice is drawn anew.
 
-    From `enough` trained candidates on a model of their scores says what to try.
+    From `enough` trained candidates on a model of their scores says what to try. With a time limit and `longer`, the
+    best candidate is trained again with more passes where its curve promises more of that than further draws do.
     """
 
     explore: float = 0.2
     change: float = 0.15
     enough: int = 6
+    longer: bool = True
 
 
 @dataclass(frozen=True, slots=True)

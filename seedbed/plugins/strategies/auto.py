@@ -22,6 +22,7 @@ from seedbed.plugins.strategies.bayesian import observed, suggestions
 from seedbed.plugins.strategies.encoding import Encoding
 from seedbed.plugins.strategies.fidelity import affordable
 from seedbed.plugins.strategies.losers import with_bars
+from seedbed.plugins.strategies.outlook import go_longer
 from seedbed.plugins.strategies.portfolio import portfolio
 from seedbed.plugins.strategies.vary import vary
 from seedbed.plugins.strategies.warm import warmed
@@ -48,7 +49,10 @@ class Auto:
         for values in self._defaults(history):
             if (found := self._affordable(values, history)) is not None:
                 return Proposal(candidate=Candidate(values), fidelity=found)
-        for values in self._searched(history, rng):
+        known = self._known(history)
+        if self._options.longer and (longer := go_longer(known, self._profile, history, rng)) is not None:
+            return longer
+        for values in self._searched(known, history, rng):
             if (found := self._affordable(values, history)) is not None:
                 return Proposal(candidate=Candidate(values), fidelity=with_bars(found, values, history, self._profile))
         return None
@@ -64,10 +68,12 @@ class Auto:
         defaults = portfolio(self._space, self._profile, history)
         return warmed(defaults, self._space, history.experience, history)
 
-    def _searched(self, history: History, rng: random.Random) -> Iterator[dict[str, Value]]:
-        worth = self._profile.task.worth
+    def _known(self, history: History) -> list[Trial]:
         # A probe has next to nothing that could be varied.
-        known = [trial for trial in observed(history, self._profile) if trial.candidate.values["policy"] != "probe"]
+        return [trial for trial in observed(history, self._profile) if trial.candidate.values["policy"] != "probe"]
+
+    def _searched(self, known: list[Trial], history: History, rng: random.Random) -> Iterator[dict[str, Value]]:
+        worth = self._profile.task.worth
         scored = [trial for trial in known if trial.score is not None]
         if len(scored) >= self._options.enough and rng.random() >= self._options.explore:
             yield from islice(
