@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from core.search.fake_study import PROFILE
 from plugins.simulated_search import SPACE, surface_space
 
 from seedbed.core.search.candidate import Candidate, Fidelity
-from seedbed.core.search.events import DataDescribed, EpochFinished, TrialFailed, TrialFinished, TrialStarted
+from seedbed.core.search.events import (
+    DataDescribed,
+    EpochFinished,
+    TrialFailed,
+    TrialFinished,
+    TrialStarted,
+    TrialStopped,
+)
 from seedbed.core.search.history import History, Remaining
 from seedbed.plugins.strategies import AutoOptions
 from seedbed.plugins.strategies.auto import Auto
@@ -142,6 +150,22 @@ def test_it_is_tried_once():
     assert ask(history) is None
 
 
+def test_it_is_tried_once_where_the_best_ran_out_of_time_long_before_its_passes_too():
+    history = run(rising(0.9), *[rising(0.7)] * 6, left=100.0)
+    history.trials[0] = replace(history.trials[0], fidelity=Fidelity(epochs=100.0))
+    proposal = ask(history)
+    add(history, rising(0.89), values=dict(proposal.candidate.values), epochs=proposal.fidelity.epochs, seconds=20.0)
+    assert ask(history) is None
+
+
+def test_what_a_run_that_was_stopped_cut_short_is_begun_again():
+    history = run(rising(0.9), *[rising(0.7)] * 6, left=100.0)
+    proposal = ask(history)
+    history.apply(TrialStarted(trial=7, candidate=proposal.candidate, fidelity=proposal.fidelity))
+    history.apply(TrialStopped(trial=7, reason="the run was interrupted", resumable=True))
+    assert ask(history) == proposal
+
+
 def test_while_it_runs_it_is_not_begun_again():
     history = run(rising(0.9), *[rising(0.7)] * 6, left=100.0)
     proposal = ask(history)
@@ -187,8 +211,6 @@ def test_equal_histories_are_answered_alike_and_the_direction_of_the_metric_coun
 
 
 def _lower(*curves):
-    from dataclasses import replace
-
     profile = replace(PROFILE, task=replace(PROFILE.task, metric="log_loss", direction="min"))
     history = History([DataDescribed(profile=profile)])
     for scores in curves:
@@ -226,3 +248,14 @@ def test_the_default_strategy_asks_for_it_once_its_defaults_are_through(longer):
     proposals = [strategy.propose(history, random.Random(seed)) for seed in range(5)]
     again = [proposal.candidate == first.candidate for proposal in proposals]
     assert all(again) if longer else not any(again)
+
+
+def test_what_is_no_longer_offered_is_not_trained_longer():
+    strategy = Auto(AutoOptions(), surface_space(), PROFILE)
+    history = run()
+    history.remaining = Remaining(seconds=1000.0)
+    add(history, rising(0.9), values={**SPACE.default(), "architecture": "gone"}, seconds=5.0)
+    for _ in range(4):
+        add(history, rising(0.6), seconds=5.0)
+    assert ask(history) is not None
+    assert strategy.propose(history, random.Random(0)).candidate.values["architecture"] != "gone"

@@ -24,6 +24,7 @@ from seedbed.plugins.strategies.fidelity import affordable
 from seedbed.plugins.strategies.losers import with_bars
 from seedbed.plugins.strategies.outlook import go_longer
 from seedbed.plugins.strategies.portfolio import portfolio
+from seedbed.plugins.strategies.rungs import belongs
 from seedbed.plugins.strategies.vary import vary
 from seedbed.plugins.strategies.warm import warmed
 
@@ -50,7 +51,7 @@ class Auto:
             if (found := self._affordable(values, history)) is not None:
                 return Proposal(candidate=Candidate(values), fidelity=found)
         known = self._known(history)
-        if self._options.longer and (longer := go_longer(known, self._profile, history, rng)) is not None:
+        if (longer := self._longer(known, history, rng)) is not None:
             return longer
         for values in self._searched(known, history, rng):
             if (found := self._affordable(values, history)) is not None:
@@ -71,6 +72,12 @@ class Auto:
     def _known(self, history: History) -> list[Trial]:
         # A probe has next to nothing that could be varied.
         return [trial for trial in observed(history, self._profile) if trial.candidate.values["policy"] != "probe"]
+
+    def _longer(self, known: list[Trial], history: History, rng: random.Random) -> Proposal | None:
+        if not self._options.longer:
+            return None
+        found = go_longer(known, self._profile, history, rng)
+        return found if found is not None and belongs(self._space, found.candidate.values) else None
 
     def _searched(self, known: list[Trial], history: History, rng: random.Random) -> Iterator[dict[str, Value]]:
         worth = self._profile.task.worth

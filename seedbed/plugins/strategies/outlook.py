@@ -110,13 +110,12 @@ def _best(known: Sequence[Trial], profile: Profile) -> Trial | None:
 
 
 def _had_more(best: Trial, history: History) -> bool:
-    """Whether the same candidate was given more passes, or is being given them."""
-    epochs = best.fidelity.epochs or 0.0
+    """Whether the same candidate was begun again after its best training; what a run's end cut short is no chance."""
     return any(
         trial.candidate.values == best.candidate.values
+        and trial.number > best.number
         and not trial.ingredients
-        and trial.number != best.number
-        and (trial.fidelity.epochs or 0.0) > epochs
+        and not trial.resumable
         for trial in history
     )
 
