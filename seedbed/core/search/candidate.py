@@ -114,6 +114,8 @@ class TrialJob:
     `to_beat` is the best score of a candidate when the trial began: one that stays clearly behind it is judged and
     learns nothing more. With a `script`, the decisions of an earlier run of the same trial, it is done again as it
     was then. With `ingredients`, folders of trials of like nets, nothing is trained: their weights are averaged.
+    One that is `resumable` leaves its whole state in its folder at each look and when it is asked to end, and goes on
+    from what it finds there: for backends whose machines may be taken away.
     """
 
     trial: int
@@ -134,6 +136,7 @@ class TrialJob:
     to_beat: float | None = None
     ingredients: tuple[str, ...] = ()
     script: tuple[Decision, ...] | None = None
+    resumable: bool = False
 
 
 SCORING_TO_SPARE = 1.3
