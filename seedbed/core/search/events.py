@@ -96,6 +96,24 @@ class TrialStarted(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TrialPlaced(Event):
+    """Where a trial runs: a node, the name of a training job; once more, with the next attempt, if it goes on elsewhere."""
+
+    trial: int
+    place: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialBilled(Event):
+    """For how many seconds of its `place` a trial is paid; it comes before the trial's end."""
+
+    trial: int
+    seconds: float
+    place: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrialPlanned(Event):
     """How the trial will run here, as measured; `steps` is None where the clock alone bounds the work.
 
@@ -246,6 +264,8 @@ EVENTS: dict[str, type[Event]] = {
         ComponentRefused,
         ExperienceUsed,
         TrialStarted,
+        TrialPlaced,
+        TrialBilled,
         TrialPlanned,
         EpochFinished,
         TrialFinished,
