@@ -97,7 +97,7 @@ class TrialStarted(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialPlaced(Event):
-    """Where a trial runs: a node, the name of a training job; once more, with the next attempt, if it goes on elsewhere."""
+    """Where a trial runs: a node, the name of a training job; told again, with the next attempt, when that changes."""
 
     trial: int
     place: str
