@@ -230,7 +230,12 @@ Schedule = Callable[[float], float]
 
 
 class Strategy(Protocol):
-    """Decides what to try next and what to stop: pure functions of the history."""
+    """Decides what to try next and what to stop: pure functions of the history.
+
+    One that has others begin its trials may offer `meet(backend)`, which is called once, before anything is proposed,
+    and raises UsageError where the backend is none that it can work with; and `waits() -> bool`, whether something is
+    still to come though it proposes nothing now and nothing runs.
+    """
 
     def propose(self, history: History, rng: random.Random) -> Proposal | None:
         """Return what to try next, None for nothing now; `history.remaining` says what is left."""

@@ -59,6 +59,8 @@ class Trial:
     to_beat: float | None = None
     ingredients: tuple[int, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    place: str = ""
+    """What ran it already when it was proposed, if anything did."""
     places: tuple[tuple[str, int], ...] = ()
     """Where it has run, each with its attempt, where a backend told; the last is where it runs now."""
     bills: tuple[TrialBilled, ...] = ()
@@ -164,6 +166,7 @@ class History:
                     role=event.role,
                     to_beat=event.to_beat,
                     ingredients=event.ingredients,
+                    place=event.place,
                     started=event.at,
                 )
                 self.trials[event.trial] = trial
