@@ -24,7 +24,8 @@ from seedbed.core.specs import MetricSpec
 from seedbed.core.training.assemble import make_view
 from seedbed.core.training.context import Context, Result
 from seedbed.core.training.decisions import Decisions, ScriptOver, ended_after
-from seedbed.core.training.desk import Desk, pick_device
+from seedbed.core.training.desk import Desk
+from seedbed.core.training.devices import device_of, own_random, pick_device
 from seedbed.core.training.evaluate import CutShort, Stop, Stopped
 from seedbed.core.training.finetune import run_policy
 from seedbed.core.training.footprint import Footprint, measure_footprint
@@ -58,8 +59,8 @@ def run_trial(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "candidate.json").write_bytes(msgspec.json.format(msgspec.json.encode(job.candidate)))
         device = pick_device(job.device)
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _threads_for(job):
-            torch.manual_seed(job.seed)
+        with own_random(device), _threads_for(job):
+            device_of(device).seed(job.seed)
             context = _open(job, emit, should_stop, desk, device, started, clock)
             result = blend_weights(context) if job.ingredients else run_policy(context)
             cost = measure_footprint(context, context.model)
