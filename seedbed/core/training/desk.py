@@ -15,6 +15,7 @@ from seedbed.core.data.feeding.source import Source
 from seedbed.core.data.splitting.split import Splits, load_splits
 from seedbed.core.protocols import Lookup
 from seedbed.core.task import Modality
+from seedbed.core.training.compiling import Compilation
 from seedbed.core.training.devices import device_of
 from seedbed.core.training.numerics import Numerics
 
@@ -27,6 +28,7 @@ class Desk:
     sources: dict[tuple[str, str, str], Source] = field(default_factory=dict)
     splits: dict[str, Splits] = field(default_factory=dict)
     calibrations: dict[Hashable, Numerics] = field(default_factory=dict)
+    compilations: dict[Hashable, Compilation] = field(default_factory=dict)
 
     def open_source(self, modality: Modality, data: str, tokens: str, device: torch.device) -> Source:
         """Open prepared rows once for each device."""

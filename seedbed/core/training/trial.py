@@ -114,6 +114,7 @@ def _open(
         should_stop=_watch(should_stop, deadline, job.grace / 2, clock),
         generator=torch.Generator().manual_seed(job.seed),
         calibrations=desk.calibrations,
+        compilations=desk.compilations,
         metric=lookup.load(spec)(spec.options()),
         metric_spec=spec,
         started=started,
