@@ -24,7 +24,8 @@ class LocalOptions:
     """Of worker processes; `runner` as for `inline`.
 
     In seconds: a job that was asked to stop has `patience` to do so, a worker process `start_seconds` to get ready;
-    `mercy` lies between SIGTERM and SIGKILL. `python` is the interpreter that workers run in, ours by default: one of
+    `mercy` lies between SIGTERM and SIGKILL, and a job that gives no sign of life for as long as `silence` is ended by
+    force, time limit or not. `python` is the interpreter that workers run in, ours by default: one of
     an environment that has another torch, as XLA needs it. A GPU gets `per_gpu` workers at most; 0: as many as are
     found to do more work together. `gpus` says what GPUs there are ("module:function"; another one is for tests).
     """
@@ -33,6 +34,7 @@ class LocalOptions:
     patience: float = 5.0
     start_seconds: float = 180.0
     mercy: float = 2.0
+    silence: float = 900.0
     python: str = ""
     per_gpu: int = 0
     gpus: str = "seedbed.plugins.backends.gpus:query"

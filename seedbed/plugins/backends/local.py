@@ -20,7 +20,7 @@ from seedbed.plugins.backends import LocalOptions, processes
 from seedbed.plugins.backends.cards import Cards
 from seedbed.plugins.backends.endings import stopped
 from seedbed.plugins.backends.gpus import Query, asked_for, visible
-from seedbed.plugins.backends.supervised import Broken, Garbled, Gone, Message, Ready, Worker
+from seedbed.plugins.backends.supervised import Alive, Broken, Garbled, Gone, Message, Ready, Worker
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +163,13 @@ class LocalBackend:
     def _look_after(self) -> None:
         now, options = time.monotonic(), self._options
         for worker in self._workers:
-            worker.look_after(now, patience=options.patience, start_seconds=options.start_seconds, mercy=options.mercy)
+            worker.look_after(
+                now,
+                patience=options.patience,
+                start_seconds=options.start_seconds,
+                mercy=options.mercy,
+                silence=options.silence,
+            )
         for worker in [worker for worker in self._workers if worker.is_lost]:
             self._bury(worker)
 
@@ -190,7 +196,10 @@ class LocalBackend:
     def _hear(self, worker: Worker, message: Message) -> None:
         if worker not in self._workers:
             return  # buried already
+        worker.heard = time.monotonic()
         match message:
+            case Alive():
+                pass
             case Ready():
                 worker.is_up()
             case Broken():
