@@ -1,11 +1,12 @@
 """The process in which jobs run: jobs and commands come in, events go out, one JSON object a line.
 
     in     {"job": {"kind": "TrialJob", …}}   {"stop": 7}   {"exit": true}
-    out    {"ready": {…}}   {"broken": "traceback"}   {"event": "EpochFinished", …}
+    out    {"ready": {…}}   {"broken": "traceback"}   {"alive": 7}   {"event": "EpochFinished", …}
 
-Started as `python -m seedbed.worker` by the local backend, which keeps it warm between jobs. "ready"
-comes once torch is imported and the plugins are found, so that workers can start while data is still
-being read. The end of the input means that the parent is gone: the process ends at once.
+Started as `python -m seedbed.worker` by the local backend, which keeps it warm between jobs. "ready" comes once torch
+is imported and the plugins are found, so that workers can start while data is still being read. "alive" names the trial
+that goes on, at most every second: a job that hangs says nothing. The end of the input means that the parent is gone:
+the process ends at once.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 RUNNER = "seedbed.core.work:run"
 """What executes jobs, unless a test or the conformance kit puts another in its place."""
+
+PULSE_SECONDS = 1.0
 
 D = TypeVar("D")
 Emit = Callable[[Event], None]
@@ -110,6 +113,25 @@ class Outbox:
             self._stream.flush()
 
 
+class Pulse:
+    """Tells the parent that a job goes on: each time it asks whether it shall stop, it shows that it is alive.
+
+    A thread of its own that says so would be alive even where the job hangs.
+    """
+
+    def __init__(self, assignment: Assignment, outbox: Outbox, clock: Callable[[], float] = time.monotonic) -> None:
+        self._assignment, self._outbox, self._clock = assignment, outbox, clock
+        self._said = clock()
+
+    def __call__(self) -> bool:
+        """Whether the job shall end."""
+        now = self._clock()
+        if now - self._said >= PULSE_SECONDS:
+            self._said = now
+            self._outbox.say(msgspec.json.encode({"alive": self._assignment.job.trial}))
+        return self._assignment.stop.is_set()
+
+
 class Relay:
     """Passes on the events of one job: those that can be read back, and none after the terminal one."""
 
@@ -141,7 +163,7 @@ def attempt(assignment: Assignment, outbox: Outbox, run: Runner[D], desk: D) -> 
     """Run one job so that exactly one terminal event comes of it, whatever the runner does."""
     job, relay, began = assignment.job, Relay(outbox), time.monotonic()
     try:
-        run(job, relay, assignment.stop.is_set, desk)
+        run(job, relay, Pulse(assignment, outbox), desk)
     except BaseException as error:  # a plugin's SystemExit must not cost a warm worker either
         log.warning("The job of trial %s raised.", job.trial, exc_info=True)
         if not relay.is_over:

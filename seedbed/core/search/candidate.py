@@ -120,7 +120,7 @@ class TrialJob:
     was then. With `ingredients`, folders of trials of like nets, nothing is trained: their weights are averaged.
     One that is `resumable` leaves its whole state in its folder at each look and when it is asked to end, and goes on
     from what it finds there: for backends whose machines may be taken away. `place` is the proposal's: what runs the
-    trial already.
+    trial already. Of an accelerator it takes `memory_bytes` at most, what other trials were not promised; 0: all.
     """
 
     trial: int
@@ -142,6 +142,7 @@ class TrialJob:
     ingredients: tuple[str, ...] = ()
     script: tuple[Decision, ...] | None = None
     resumable: bool = False
+    memory_bytes: int = 0
     place: str = ""
 
 

@@ -23,7 +23,9 @@ from seedbed.core.training.assemble import (
     build_model,
     load_pretrained,
 )
+from seedbed.core.training.compiling import forward_for
 from seedbed.core.training.context import PLAIN, Context, Result
+from seedbed.core.training.devices import device_of
 from seedbed.core.training.folds import over_folds
 from seedbed.core.training.lap import (
     LEAST_LAP,
@@ -198,7 +200,7 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
     lesson = Lesson(
         source=context.source,
         rows=context.train_rows,
-        targets=context.targets.to(context.device),
+        targets=context.targets.to(device_of(context.device).feeds_from),
         phases=phases,
         batch_size=batch_size,
         numerics=numerics,
@@ -210,6 +212,7 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
         clock=context.clock,
     )
     pace = _plan(context, lesson, demand)
+    lesson.forward = forward_for(context, parts, lesson, pace.max_steps, is_gradual=options.unfreeze_share > 0)
     result = _follow(context, parts, lesson, pace)
     if lesson.accumulated > 1:
         context.notes.append(

@@ -18,6 +18,7 @@ from seedbed.core.data.feeding.source import Inputs, Source, epochs
 from seedbed.core.data.view import View
 from seedbed.core.errors import Diverged
 from seedbed.core.training.assemble import Assembled
+from seedbed.core.training.devices import device_of
 from seedbed.core.training.evaluate import Stop, Stopped
 from seedbed.core.training.memory import Snapshot, give_back, is_out_of_memory, least_rows, more_parts, too_large
 from seedbed.core.training.numerics import Numerics
@@ -54,7 +55,7 @@ class Lesson:
     rows: Tensor
     """Training rows (N,) int64, on the CPU."""
     targets: Tensor
-    """Targets of all rows of the dataset, in the form that the loss takes, on the source's device."""
+    """Targets of all rows of the dataset, in the form that the loss takes, where batches are made."""
     phases: Sequence[Phase]
     batch_size: int
     numerics: Numerics
@@ -67,6 +68,8 @@ class Lesson:
     accumulated: int = 1
     """In how many parts a batch goes through the model; raised, in place, where memory runs out."""
     clock: Callable[[], float] = time.monotonic
+    forward: Callable[..., Tensor] | None = None
+    """What is called in steps in place of the model: the model compiled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,8 @@ def train(
     device = lesson.source.device
     before = Snapshot(parts.model, device)
     scaler = torch.amp.GradScaler(device.type, enabled=lesson.numerics.needs_scaling())
-    noise = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=lesson.generator)))
+    there = device_of(device)
+    noise = torch.Generator(there.feeds_from).manual_seed(int(torch.randint(2**62, (), generator=lesson.generator)))
     total, steps, seen = torch.zeros((), device=device), 0, 0
     window, next_look = _Window(lesson.clock(), 0), 1
     cuts = [*lesson.cuts, math.inf]
@@ -113,7 +117,9 @@ def train(
         factor = parts.schedule(pace.progress)
         for group in parts.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
-        loss = _step(parts, lesson, rows, pace, scaler, noise, before)
+        with there.hasty():
+            loss = _step(parts, lesson, rows, pace, scaler, noise, before)
+        there.mark_step()
         seen += len(rows)
         pace.advance()
         for regularizer in parts.regularizers:
@@ -233,7 +239,7 @@ def _accumulate(
     losses = list[Tensor]()
     for few, wanted in _pieces(lesson, least_rows(parts.model), inputs, targets):
         with lesson.numerics.autocast(lesson.source.device):
-            outputs = parts.model(*few)
+            outputs = (lesson.forward or parts.model)(*few)
         loss = parts.loss(outputs.float(), wanted).mean()
         if len(wanted) < len(targets):
             loss = loss * (len(wanted) / len(targets))
@@ -256,7 +262,7 @@ def _batch(parts: Assembled, lesson: Lesson, rows: Tensor, view: View, noise: to
     """Return augmented inputs, as the model takes them, and their targets, as the loss does."""
     change = None if parts.samples is None else partial(parts.samples, generator=lesson.generator)
     inputs = lesson.source.gather(rows, view, change)
-    targets = lesson.targets[rows.to(lesson.source.device)]
+    targets = lesson.targets[rows.to(lesson.targets.device)]
     for augment in parts.augmenters:
         found = cast(Callable[..., Any], augment)(*inputs, noise)  # a batch of images, or inputs and mask
         inputs = found if isinstance(found, tuple) else (found,)
@@ -265,4 +271,4 @@ def _batch(parts: Assembled, lesson: Lesson, rows: Tensor, view: View, noise: to
         for regularizer in parts.regularizers:
             first, targets = regularizer.on_batch(first, targets, noise)
         inputs = (first, *inputs[1:])
-    return lesson.numerics.lay_out(lesson.source.ready(inputs, view)), targets
+    return lesson.numerics.lay_out(lesson.source.ready(inputs, view)), targets.to(lesson.source.device)

@@ -20,8 +20,12 @@ from seedbed.core.errors import PluginError
 from seedbed.core.network import OFFLINE_VARIABLES
 
 
-def start(module: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start(
+    module: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str], python: str = ""
+) -> subprocess.Popen[bytes]:
     """Start `python -m module`, its stdin and stdout pipes to us, its stderr appended to the log.
+
+    `python` is the interpreter, by default our own.
 
     A program of its own rather than multiprocessing: the user's `__main__` is not imported again, and
     it works in notebooks and from any thread.
@@ -29,12 +33,13 @@ def start(module: str, arguments: Sequence[str], log: Path, environment: Mapping
     Raises:
         PluginError: there is no interpreter to start, as in a frozen application.
     """
-    if not sys.executable:
+    python = python or sys.executable
+    if not python:
         raise PluginError("This program does not know its Python interpreter; use the backend 'inline'.")
     with log.open("ab") as stderr:
         # -P: `python -m` would look for modules in the current folder, where a user's random.py may lie.
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", module, *arguments],
+            [python, "-P", "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
