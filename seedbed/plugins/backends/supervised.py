@@ -117,10 +117,10 @@ def allowed_seconds(job: Job, unix_now: float) -> float | None:
 class Worker:
     """A process, its job, and how its life is going; changed by the backend's thread alone.
 
-    `since` is when the job's clock began, `heard` when something last came of the process, `ending` why we are ending it,
-    `takes_jobs` turns false once it cannot be talked to. `strikes` counts the predecessors in a row that died before
-    they were ready. `is_lost` turns true if it has died but something it left behind, out of our reach, holds its pipe
-    open, so that `Gone` will not come.
+    `since` is when the job's clock began, `heard` when something last came of the process, `ending` why we are ending
+    it, `takes_jobs` turns false once it cannot be talked to. `strikes` counts the predecessors in a row that died
+    before they were ready. `is_lost` turns true if it has died but something it left behind, out of our reach, holds
+    its pipe open, so that `Gone` will not come.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], log_file: Path, *, index: int, strikes: int = 0) -> None:
