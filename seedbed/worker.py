@@ -24,6 +24,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
@@ -186,6 +187,8 @@ def _failed(job: Job, error: BaseException, seconds: float) -> Event:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Be a worker process until the parent says "exit" or is gone."""
     options = _parser().parse_args(arguments)
+    if options.rank:
+        _be_rank(Path(options.rank), tuple(json.loads(options.plugins)), options.parent)
     inbound, outbox = _private_streams()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to everybody; the parent decides
     faulthandler.enable()  # a crash in native code leaves its stack in the log
@@ -211,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plugins", default="[]", help="JSON list: with what the parent opened its registry")
     parser.add_argument("--threads", type=int, default=0, help="compute threads; 0 leaves torch's default")
     parser.add_argument("--parent", type=int, default=0, help="process id without which to end")
+    parser.add_argument("--rank", default="", help="file of a trial's job: be one of its processes, under torchrun")
     parser.add_argument(
         "--runner",
         default=RUNNER,
@@ -237,7 +241,21 @@ def open_runner(runner: str, plugins: tuple[str, ...], threads: int) -> tuple[Ru
     from seedbed.api import open_registry
     from seedbed.core.work import Desk, run
 
-    return run, Desk(open_registry(plugins))
+    return run, Desk(open_registry(plugins), plugins=plugins)
+
+
+def _be_rank(file: Path, plugins: tuple[str, ...], parent: int) -> NoReturn:
+    """Be one of several processes of a trial, whose job lies in a file; torchrun has started all of them."""
+    faulthandler.enable()
+    threading.Thread(target=_outlive_nobody, args=(parent,), daemon=True).start()
+    job = msgspec.json.decode(file.read_bytes(), type=TrialJob)
+    _, desk = open_runner(RUNNER, plugins, job.threads)
+    from seedbed.core.training.desk import Desk
+    from seedbed.core.training.launch import be_rank
+
+    assert isinstance(desk, Desk)
+    be_rank(job, file.parent, desk)
+    end_at_once()
 
 
 def _private_streams() -> tuple[BinaryIO, Outbox]:

@@ -37,4 +37,5 @@ def run(job, emit, should_stop, desk):
     while len(list(folder.iterdir())) < values.get("meet", 1) and time.monotonic() < limit:
         time.sleep(0.01)
     here = (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["PYTORCH_ALLOC_CONF"], job.device, str(job.memory_bytes))
-    emit(replace(finished(job, *here, str(len(list(folder.iterdir())))), peak_bytes=values.get("peak", GB)))
+    here += (str(len(list(folder.iterdir()))), str(job.processes), *job.gpus)
+    emit(replace(finished(job, *here), peak_bytes=values.get("peak", GB)))

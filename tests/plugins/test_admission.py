@@ -14,6 +14,7 @@ from seedbed.plugins.backends.admission import (
     Rate,
     Share,
     admit,
+    admit_whole,
     gains,
     need_of,
     net_of,
@@ -58,6 +59,15 @@ def test_on_a_card_that_does_not_tell_its_size_trials_run_one_at_a_time():
     silent = replace(CARD, total_bytes=0, free_bytes=0)
     assert admit([silent], [], GB) == Place(uuid="a")
     assert admit([silent], [share(1)], 1) is None
+
+
+def test_a_trial_over_several_cards_has_each_of_them_to_itself():
+    cards = [CARD, replace(CARD, uuid="b", slots=0), replace(CARD, uuid="c")]
+    assert admit_whole(cards, [], 2) == ("a", "c")
+    assert admit_whole(cards, [], 8) == ("a", "c", "b")
+    assert admit_whole(cards, [share(GB)], 2) == ("c", "b")
+    assert admit_whole(cards, [share(GB)], 3) is None
+    assert admit_whole([replace(each, slots=0) for each in cards], [], 2) is None
 
 
 bytes_ = st.integers(0, 12 * GB)

@@ -111,6 +111,24 @@ def test_more_workers_begin_where_more_trials_at_a_time_may_do_more_work(gpus, j
         assert len(ends(backend, 2)[0]) == 2
 
 
+def test_a_trial_of_several_processes_is_given_several_gpus_and_nothing_begins_beside_it(gpus, job):
+    with gpus() as backend:
+        backend.submit(replace(job(0, meet=2), processes=4))
+        backend.submit(job(1))
+        while not backend.poll(5.0):
+            pass
+        assert backend.free_slots() == 0  # the second waits though a worker is free
+        (_tmp(job) / "now").touch()
+        last, _ = ends(backend, 2)
+    wide = next(each for each in last if each.trial == 0)
+    assert wide.notes[6:] == ("2", "GPU-aa", "GPU-bb")
+
+
+def _tmp(job):
+    """Return the folder in which trials meet."""
+    return Path(job(9).candidate.values["folder"])
+
+
 def test_a_worker_that_dies_gives_its_share_back(gpus, job):
     with gpus(query="one", workers=1) as backend:
         backend.submit(job(0, meet=2, place="never"))

@@ -121,6 +121,8 @@ class TrialJob:
     One that is `resumable` leaves its whole state in its folder at each look and when it is asked to end, and goes on
     from what it finds there: for backends whose machines may be taken away. `place` is the proposal's: what runs the
     trial already. Of an accelerator it takes `memory_bytes` at most, what other trials were not promised; 0: all.
+    With several `processes` each batch is shared among them, one a device; `gpus` are the devices where a backend has
+    chosen them, as CUDA_VISIBLE_DEVICES names them.
     """
 
     trial: int
@@ -143,6 +145,8 @@ class TrialJob:
     script: tuple[Decision, ...] | None = None
     resumable: bool = False
     memory_bytes: int = 0
+    processes: int = 1
+    gpus: tuple[str, ...] = ()
     place: str = ""
 
 

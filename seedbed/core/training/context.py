@@ -29,6 +29,7 @@ from seedbed.core.training.evaluate import CutShort, Stop, predict_rows
 from seedbed.core.training.member import CHECKPOINT, PREDICTIONS, Member
 from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.outputs import loss_targets, mean_loss
+from seedbed.core.training.parallel import Ring
 from seedbed.core.training.predictions import Predictions
 
 PLAIN = Numerics("float32", "channels_last")
@@ -100,6 +101,8 @@ class Context:
     """What the kept checkpoint predicts of the validation part as `finish` would compute it, where that is known."""
     model: Net | None = None
     """The net that was finished last."""
+    ring: Ring | None = None
+    """The processes that share the trial, if it has several."""
     compilations: dict[Hashable, Compilation] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     decisions: Decisions = field(default_factory=Decisions)

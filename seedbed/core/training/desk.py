@@ -18,6 +18,7 @@ from seedbed.core.task import Modality
 from seedbed.core.training.compiling import Compilation
 from seedbed.core.training.devices import device_of
 from seedbed.core.training.numerics import Numerics
+from seedbed.core.training.parallel import Ring
 
 
 @dataclass(slots=True)
@@ -29,6 +30,10 @@ class Desk:
     splits: dict[str, Splits] = field(default_factory=dict)
     calibrations: dict[Hashable, Numerics] = field(default_factory=dict)
     compilations: dict[Hashable, Compilation] = field(default_factory=dict)
+    plugins: tuple[str, ...] = ()
+    """With what another process opens the same registry."""
+    ring: Ring | None = None
+    """The processes that share this one's trial."""
 
     def open_source(self, modality: Modality, data: str, tokens: str, device: torch.device) -> Source:
         """Open prepared rows once for each device."""

@@ -43,6 +43,7 @@ from seedbed.core.training.memory import Demand, least_rows, measure, parts_here
 from seedbed.core.training.numerics import Numerics, calibrate, choices, default
 from seedbed.core.training.pace import Pace
 from seedbed.core.training.probing import fit_probe
+from seedbed.core.training.sharing import share_with, since_then
 from seedbed.core.training.train import Lesson, Phase, train
 from seedbed.core.training.unfreezing import Unfreezing
 
@@ -186,9 +187,7 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
         layer_decay=options.layer_decay,
         is_gradual=options.unfreeze_share > 0,
     )
-    if since:
-        whole = parts.schedule
-        parts = replace(parts, schedule=lambda progress: whole(since + (1.0 - since) * progress))
+    parts = since_then(parts, since)
     batch_size = _batch_size(context)
     phases = _phases(context, options)
     demand = _demand(context, model, phases[-1].view)
@@ -212,7 +211,10 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
         clock=context.clock,
     )
     pace = _plan(context, lesson, demand)
-    lesson.forward = forward_for(context, parts, lesson, pace.max_steps, is_gradual=options.unfreeze_share > 0)
+    if context.ring is not None:
+        share_with(context.ring, model, lesson, options, since)
+    else:
+        lesson.forward = forward_for(context, parts, lesson, pace.max_steps, is_gradual=options.unfreeze_share > 0)
     result = _follow(context, parts, lesson, pace)
     if lesson.accumulated > 1:
         context.notes.append(

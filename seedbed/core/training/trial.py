@@ -117,6 +117,7 @@ def _open(
         generator=torch.Generator().manual_seed(job.seed),
         calibrations=desk.calibrations,
         compilations=desk.compilations,
+        ring=desk.ring,
         metric=lookup.load(spec)(spec.options()),
         metric_spec=spec,
         started=started,

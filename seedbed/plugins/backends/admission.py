@@ -81,6 +81,19 @@ def admit(cards: Sequence[Card], running: Sequence[Share], need: int | None) -> 
     return min(places, key=lambda each: each[:2])[2] if places else None
 
 
+def admit_whole(cards: Sequence[Card], running: Sequence[Share], count: int) -> tuple[str, ...] | None:
+    """Return the cards of a trial that goes over several, each wholly its own; None: it has to wait.
+
+    As many as there are, where there are fewer. One of them must have a free worker, which starts the processes.
+    """
+    empty = [card for card in cards if not any(each.uuid == card.uuid for each in running)]
+    wanted = min(count, len(cards))
+    if len(empty) < wanted or not any(card.slots for card in empty):
+        return None
+    first = sorted(empty, key=lambda card: (not card.slots, -card.free_bytes))
+    return tuple(card.uuid for card in first[:wanted])
+
+
 def net_of(job: Job) -> tuple[object, ...] | None:
     """Return by what the memory of a trial can be told from that of another: the net and what goes through it at once.
 

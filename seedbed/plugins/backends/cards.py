@@ -12,9 +12,11 @@ from seedbed.core.search.events import TERMINAL, EpochFinished, Event, TrialFini
 from seedbed.plugins.backends.admission import (
     CONTEXT_BYTES,
     Card,
+    Place,
     Rate,
     Share,
     admit,
+    admit_whole,
     gains,
     need_of,
     net_of,
@@ -29,7 +31,10 @@ _FRESH_SECONDS = 1.0  # so old may be what the driver said of free memory: askin
 
 @dataclass(slots=True, kw_only=True)
 class _Running:
-    """A trial on a card; `area` is the number of trials beside it, itself included, summed over its time."""
+    """A trial on a card, and on `others` if it has several.
+
+    `area` is the number of trials on the card, itself included, summed over its time in seconds.
+    """
 
     uuid: str
     worker: int
@@ -38,6 +43,7 @@ class _Running:
     began: float
     since: float
     area: float = 0.0
+    others: tuple[str, ...] = ()
 
 
 class Cards:
@@ -99,22 +105,45 @@ class Cards:
             )
             for uuid, gpu in self._gpus.items()
         ]
-        shares = [Share(uuid=each.uuid, trial=trial, need=each.need) for trial, each in self._running.items()]
+        shares = [
+            Share(uuid=uuid, trial=trial, need=each.need)
+            for trial, each in self._running.items()
+            for uuid in (each.uuid, *each.others)
+        ]
+        if isinstance(job, TrialJob) and job.processes > 1:
+            whole = admit_whole(cards, shares, job.processes)
+            if whole is None:
+                return None
+            job = replace(job, device="cuda", processes=len(whole), gpus=whole)
+            return self._begin(job, free, Place(uuid=whole[0]), need=None, others=whole[1:]), job
         need = self._need(job)
         found = admit(cards, shares, need)
         if found is None:
             return None
-        worker = next(each for each in free if self._seats[each] == found.uuid)
         if job.device.startswith("cuda"):  # its worker sees one GPU, whatever number that had here
             job = replace(job, device="cuda")
         if isinstance(job, TrialJob):
             job = replace(job, memory_bytes=found.most_bytes)
+        return self._begin(job, free, found, need=need), job
+
+    def _begin(
+        self, job: Job, free: Sequence[int], place: Place, *, need: int | None, others: tuple[str, ...] = ()
+    ) -> int:
+        """Note that a job begins, and return on which of the free workers."""
+        worker = next(each for each in free if self._seats[each] == place.uuid)
         now = self._clock()
-        self._pass_time(found.uuid, now)
-        net = net_of(job)
-        self._running[job.trial] = _Running(uuid=found.uuid, worker=worker, net=net, need=need, began=now, since=now)
+        self._pass_time(place.uuid, now)
+        self._running[job.trial] = _Running(
+            uuid=place.uuid,
+            others=others,
+            worker=worker,
+            net=None if others else net_of(job),  # over several cards a net takes something else of each
+            need=need,
+            began=now,
+            since=now,
+        )
         self._warm.add(worker)
-        return worker, job
+        return worker
 
     def hear(self, event: Event) -> None:
         """Learn from what a trial says: what it takes, and at its end how fast it was."""
@@ -156,7 +185,7 @@ class Cards:
         self._pass_time(running.uuid, now)
         del self._running[trial]
         took = now - running.began
-        if isinstance(event, TrialFinished) and event.steps and took > 0:
+        if isinstance(event, TrialFinished) and event.steps and took > 0 and running.net is not None:
             rate = Rate(net=running.net, width=running.area / took, steps_a_second=event.steps / took)
             self._rates.append(rate)
             log.debug("Trial %d: %.1f steps a second, %.1f trials at a time.", trial, rate.steps_a_second, rate.width)
@@ -178,7 +207,7 @@ class Cards:
             if gpu.uuid not in self._gpus:
                 continue
             self._gpus[gpu.uuid] = gpu
-            if not any(each.uuid == gpu.uuid for each in self._running.values()):
+            if not any(gpu.uuid in (each.uuid, *each.others) for each in self._running.values()):
                 # What is held while none of our trials runs belongs to others, but for what our idle workers keep.
                 idle = sum(self._seats[worker] == gpu.uuid for worker in self._warm)
                 self._foreign[gpu.uuid] = max(gpu.total_bytes - gpu.free_bytes - idle * CONTEXT_BYTES, 0)
