@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from counting_runner import LOOKS, open_gates
-from fake_runners import trial_job
+from fake_runners import evaluation_job, trial_job
 from quick_runs import quick_fit, surroundings
 
 from seedbed.core.errors import UsageError
@@ -20,7 +20,8 @@ from seedbed.plugins.backends import RayOptions
 ray = pytest.importorskip("ray")
 
 from seedbed.plugins.backends.ray_cluster import cluster as joining  # noqa: E402
-from seedbed.plugins.backends.ray_cluster.backend import RayBackend, cause, is_lost  # noqa: E402
+from seedbed.plugins.backends.ray_cluster.backend import RayBackend, as_run, cause, is_lost  # noqa: E402
+from seedbed.plugins.backends.ray_cluster.task import Pulse  # noqa: E402
 
 SECONDS = 90.0
 
@@ -146,6 +147,36 @@ def test_a_hanging_trial_is_ended_by_force_when_its_time_is_over(backend, job):
     assert "ended by force" in events[-1].error
 
 
+def test_a_trial_that_gives_no_sign_of_life_is_ended_without_a_time_limit(backend, job):
+    with backend("fake_runners:run", silence=2.0) as found:
+        found.submit(replace(job(), candidate=trial_job(0, "hang").candidate))
+        events = until(found, TERMINAL)
+    assert isinstance(events[-1], TrialFailed)
+    assert events[-1].error == "no sign of life for 2 s: ended by force"
+
+
+def test_the_clock_of_a_trial_begins_when_what_runs_it_is_imported(backend, job, tmp_path, monkeypatch):
+    gate = tmp_path / "imported"
+    code = f"""
+import pathlib, time
+while not pathlib.Path({str(gate)!r}).exists():
+    time.sleep(0.01)
+from fake_runners import run
+"""
+    (tmp_path / "slow_to_import.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with backend("slow_to_import:run") as found:
+        quick = trial_job(0, "finish", seconds=0.2)
+        found.submit(replace(job(), candidate=quick.candidate, fidelity=quick.fidelity, grace=0.2))
+        events = until(found, TrialPlaced)
+        limit = time.monotonic() + 1.0  # longer than the trial may take
+        while time.monotonic() < limit:
+            events += found.poll(0.1)
+        gate.touch()
+        until(found, TERMINAL, events)
+    assert isinstance(events[-1], TrialFinished), events[-1]
+
+
 def test_a_trial_is_asked_before_it_is_killed(backend, job):
     with backend(patience=30.0) as found:
         found.submit(job())
@@ -200,6 +231,7 @@ def test_a_trial_goes_on_elsewhere_when_its_node_is_gone(cluster, backend, job, 
         place = next(each.place for each in events if isinstance(each, TrialPlaced)).rpartition("/")[2]
         (node,) = [each for each in cluster.worker_nodes if each.node_id.startswith(place)]
         cluster.remove_node(node, allow_graceful=False)
+        until(found, TrialPlaced, events)  # its old worker lives on for a while, and would go through the gates
         open_gates(tmp_path / "gate", range(LOOKS))
         until(found, TERMINAL, events)
         limit = time.monotonic() + SECONDS
@@ -230,6 +262,26 @@ def test_a_client_address_is_refused_with_the_way_out():
             joining.connected("ray://h:1"),
         ):
             pass
+
+
+def test_a_pulse_is_felt_when_the_trial_asks_and_not_too_often():
+    said, now = [], iter([0.0, 0.5, 1.0, 1.5, 2.5])
+    pulse = Pulse(lambda: False, lambda: said.append(True), lambda: next(now))
+    assert not any(pulse() for _ in range(4))
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize(("gpus", "processes"), [(0, 1), (0.5, 1), (1, 1), (2, 2), (4, 4)])
+def test_a_trial_has_a_process_for_each_of_several_gpus(gpus, processes):
+    found = as_run(trial_job(0, "finish"), gpus)
+    assert (found.processes, found.resumable) == (processes, True)
+    assert as_run(replace(trial_job(0, "finish"), ingredients=("1", "2")), gpus).processes == 1
+    assert as_run(evaluation_job("finish"), gpus) == evaluation_job("finish")
+
+
+def test_jobs_fit_where_a_node_has_the_memory_that_one_needs():
+    nodes = [{"Alive": True, "Resources": {"CPU": 8.0, "memory": 5e9}}]
+    assert [joining.fitting(nodes, 1, 0, each) for each in (0, 2 * 10**9, 6 * 10**9)] == [8, 2, 0]
 
 
 @pytest.mark.parametrize(

@@ -44,14 +44,18 @@ class LocalOptions:
 class RayOptions:
     """`address` is "" for a cluster of this machine alone, "auto" or host:port for one that runs already.
 
-    A trial takes `gpus` of a node beside the processors for its threads; a part of one is bookkeeping and no limit.
-    One that was asked to stop has `patience` seconds to do so. `retries` is how often a job goes on elsewhere after
-    its worker or its node died. `runner` is as for `inline`.
+    A trial takes `gpus` of a node beside the processors for its threads; a part of one is bookkeeping and no limit,
+    of two and more each computes a share of every batch. Ray keeps `memory_bytes` of a node for it; 0: it does not ask.
+    In seconds: a trial that was asked to stop has `patience` to do so, and one that gives no sign of life for as long
+    as `silence`, getting ready included, is ended by force. `retries` is how often a job goes on elsewhere after its
+    worker or its node died. `runner` is as for `inline`.
     """
 
     address: str = ""
     gpus: float = 0.0
+    memory_bytes: int = 0
     patience: float = 5.0
+    silence: float = 900.0
     retries: int = 2
     runner: str = "seedbed.core.work:run"
 

@@ -36,12 +36,18 @@ _TICK = 0.1  # s; how late a deadline may be noticed
 
 @dataclass(slots=True)
 class _Flight:
-    """A job under way, and what has come of it; `since` is when it got its place, None while it waits for one."""
+    """A job under way, and what has come of it; times are readings of one monotonic clock.
+
+    `since` is when it got its place, None while it waits for one, and, once it `is_ready`, when its own clock began;
+    `heard` when it last gave a sign of life.
+    """
 
     job: Job
     attempt: int = 1
     stream: Any = None
     since: float | None = None
+    heard: float = 0.0
+    is_ready: bool = False
     allowed: float | None = None
     stop_asked: float | None = None
     ending: str = ""
@@ -74,8 +80,9 @@ class RayBackend:
             self._stack.callback(self._leave)
             if not self._slots():
                 raise PluginError(
-                    f"No node of the cluster has {self._cpus:g} processors and {self._options.gpus:g} GPUs for a "
-                    "trial; give --threads, or --set backend.ray.gpus=…, a number that one has."
+                    f"No node of the cluster has {self._cpus:g} processors and {self._options.gpus:g} GPUs and "
+                    f"{self._options.memory_bytes} bytes of memory for a trial; give --threads, or --set "
+                    "backend.ray.gpus=… or backend.ray.memory_bytes=…, a number that one has."
                 )
             self._stack = self._stack.pop_all()
         return self
@@ -88,7 +95,7 @@ class RayBackend:
         return float(max(self._workplace.threads, 1))
 
     def _slots(self) -> int:
-        most = cluster.fitting(self._ray.nodes(), self._cpus, self._options.gpus)
+        most = cluster.fitting(self._ray.nodes(), self._cpus, self._options.gpus, self._options.memory_bytes)
         given = self._workplace.workers_given
         return min(most, given) if given else most
 
@@ -101,8 +108,8 @@ class RayBackend:
         self._flights.append(self._sent_off(_Flight(job)))
 
     def _sent_off(self, flight: _Flight, state: Any = None) -> _Flight:  # noqa: ANN401 - a bale, or None
-        job = replace(flight.job, resumable=True) if isinstance(flight.job, TrialJob) else flight.job
         place, options = self._workplace, self._options
+        job = as_run(flight.job, options.gpus)
         files = [Path(each) for each in place.plugins if each.endswith(".py")]
         errand = task.Errand(
             study=self._study,
@@ -119,10 +126,11 @@ class RayBackend:
             runner=options.runner,
             version=seedbed.__version__,
         )
+        memory = {"memory": options.memory_bytes} if options.memory_bytes else {}
         flight.stream = self._run.options(
-            num_returns="streaming", num_cpus=self._cpus, num_gpus=options.gpus, name=f"trial-{job.trial}"
+            num_returns="streaming", num_cpus=self._cpus, num_gpus=options.gpus, name=f"trial-{job.trial}", **memory
         ).remote(errand, self._flags)
-        flight.since, flight.arrived = None, {}
+        flight.since, flight.is_ready, flight.arrived = None, False, {}
         return flight
 
     def stop(self, trial: int) -> None:
@@ -172,14 +180,19 @@ class RayBackend:
         except self._ray.exceptions.RayError as error:
             self._bury(flight, error)
             return
+        flight.heard = time.monotonic()
         match message:
             case task.Began():
-                flight.since = time.monotonic()
-                flight.allowed = allowed_seconds(flight.job, time.time())
+                flight.since, flight.allowed = flight.heard, None
                 if isinstance(flight.job, TrialJob):
                     self._events.append(
                         TrialPlaced(trial=flight.job.trial, place=message.place, attempt=flight.attempt)
                     )
+            case task.Ready():  # not before: importing torch may take longer than the grace
+                flight.since, flight.is_ready = flight.heard, True
+                flight.allowed = allowed_seconds(flight.job, time.time())
+            case task.Alive():
+                pass
             case task.Sent():
                 flight.arrived.setdefault(message.into, []).append(message.piece)
             case task.Complete():
@@ -232,6 +245,8 @@ class RayBackend:
                 grace=flight.job.grace,
                 stop_asked=flight.stop_asked,
                 patience=0.0 if flight.since is None else self._options.patience,
+                heard=now if flight.since is None else flight.heard,
+                silence=self._options.silence,
             )
             if reason := watch.verdict(now):
                 flight.ending = "stopped on request before it began" if flight.since is None else reason
@@ -256,6 +271,16 @@ class RayBackend:
 
 def _sweep(study: str, node: str) -> None:
     shutil.rmtree(task.cache_folder(study, node), ignore_errors=True)
+
+
+def as_run(job: Job, gpus: float) -> Job:
+    """Return a job as a node runs it: a trial can go on elsewhere, and has a process for each GPU where it has several.
+
+    Which GPUs these are Ray says by CUDA_VISIBLE_DEVICES, which the processes inherit.
+    """
+    if not isinstance(job, TrialJob):
+        return job
+    return replace(job, resumable=True, processes=max(int(gpus), 1) if not job.ingredients else 1)
 
 
 def is_lost(error: Exception) -> bool:

@@ -37,7 +37,7 @@ def connected(address: str, *, gpus: float = 0.0) -> Iterator[Any]:
         PluginError: there is no such cluster, or none could be started.
         UsageError: Ray is connected to another one already.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import: it counts by default
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before the import: it counts by default
     import ray
 
     if ray.is_initialized():
@@ -137,12 +137,12 @@ def on_node(ray: Any, node: str) -> Any:  # noqa: ANN401
     return strategies.NodeAffinitySchedulingStrategy(node_id=node, soft=False)
 
 
-def fitting(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> int:
-    """Return how many jobs with so many processors and GPUs fit onto the nodes that are alive."""
-    count: Callable[[dict[str, Any]], int] = lambda node: _fit(node.get("Resources", {}), cpus, gpus)  # noqa: E731
+def fitting(nodes: list[dict[str, Any]], cpus: float, gpus: float, memory_bytes: int = 0) -> int:
+    """Return how many jobs with so many processors and GPUs and so much memory fit onto the nodes that are alive."""
+    wanted = [("CPU", cpus), ("GPU", gpus), ("memory", float(memory_bytes))]
+    count: Callable[[dict[str, Any]], int] = lambda node: _fit(node.get("Resources", {}), wanted)  # noqa: E731
     return sum(count(node) for node in nodes if node.get("Alive"))
 
 
-def _fit(resources: dict[str, float], cpus: float, gpus: float) -> int:
-    wanted = [("CPU", cpus), ("GPU", gpus)]
+def _fit(resources: dict[str, float], wanted: list[tuple[str, float]]) -> int:
     return min((int(resources.get(name, 0.0) / each + 1e-9) for name, each in wanted if each > 0), default=1)

@@ -34,6 +34,7 @@ SAVE_SHARE = 0.05
 """Of a trial's time, what sending its state home may take: a large state is sent less often."""
 
 _ASK_SECONDS = 0.25  # how soon a trial that was asked to end hears of it
+_PULSE_SECONDS = 1.0  # how often a trial shows that it is alive, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +63,19 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The job has a place, and its clock begins."""
+    """The job has a place, where it gets ready."""
 
     place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What the job reads is on its node, what runs it is imported, and its clock begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The job goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,7 @@ class Complete:
     """All parts that were sent since the last such message belong together and may take their place."""
 
 
-Message = Began | Told | Sent | Complete
+Message = Began | Ready | Alive | Told | Sent | Complete
 
 
 class Flags:
@@ -183,7 +194,12 @@ def _told(
     """Run the job in a thread, and yield its events, and, if it `sends`, its files, in the order in which they come."""
     news: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
     stop, saver = threading.Event(), Saver(job, news.put)
-    run = functools.partial(_open, errand.runner, plugins, errand.threads)
+    should_stop = Pulse(stop.is_set, functools.partial(news.put, Alive()))
+
+    def run() -> Run:
+        found = _open(errand.runner, plugins, errand.threads)
+        news.put(Ready())
+        return found
 
     def tell(event: Event) -> None:
         if sends:
@@ -193,7 +209,7 @@ def _told(
     def work() -> None:
         try:
             with staying_offline(errand.offline):
-                attempt(job, tell, stop.is_set, run)
+                attempt(job, tell, should_stop, run)
         finally:
             news.put(None)
 
@@ -217,6 +233,24 @@ def _listen(flags: Any, trial: int, attempt: int, stop: threading.Event) -> None
         except ray.exceptions.RayError:
             log.warning("Nobody is there any more who asked for trial %s.", trial)
             stop.set()
+
+
+class Pulse:
+    """Says that a job goes on each time it asks whether it shall stop; a thread that said so would outlive a hang."""
+
+    def __init__(
+        self, is_asked: Callable[[], bool], say: Callable[[], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._is_asked, self._say, self._clock = is_asked, say, clock
+        self._said = clock()
+
+    def __call__(self) -> bool:
+        """Whether the job shall end."""
+        now = self._clock()
+        if now - self._said >= _PULSE_SECONDS:
+            self._said = now
+            self._say()
+        return self._is_asked()
 
 
 class Saver:
