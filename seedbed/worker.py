@@ -198,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         threading.Thread(target=_outlive_nobody, args=(options.parent,), daemon=True).start()
     try:
         began = time.monotonic()
-        run, desk = _open(options.runner, tuple(json.loads(options.plugins)), options.threads)
+        run, desk = open_runner(options.runner, tuple(json.loads(options.plugins)), options.threads)
     except BaseException:  # a broken torch raises what it likes
         trace = traceback.format_exc()
         log.error("This worker cannot start.\n%s", trace)
@@ -224,8 +224,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _open(runner: str, plugins: tuple[str, ...], threads: int) -> tuple[Runner[Any], object]:
-    """Do what takes long and is needed by every job: import torch, find the plugins."""
+def open_runner(runner: str, plugins: tuple[str, ...], threads: int) -> tuple[Runner[Any], object]:
+    """Do what takes long and is needed by every job: import torch, find the plugins.
+
+    Return what runs jobs, and what stays warm between them.
+    """
     if runner != RUNNER:
         return resolve_name(runner), None
     import torch
@@ -246,7 +249,7 @@ def _be_rank(file: Path, plugins: tuple[str, ...], parent: int) -> NoReturn:
     faulthandler.enable()
     threading.Thread(target=_outlive_nobody, args=(parent,), daemon=True).start()
     job = msgspec.json.decode(file.read_bytes(), type=TrialJob)
-    _, desk = _open(RUNNER, plugins, job.threads)
+    _, desk = open_runner(RUNNER, plugins, job.threads)
     from seedbed.core.training.desk import Desk
     from seedbed.core.training.launch import be_rank
 

@@ -251,7 +251,8 @@ class Workplace:
     """Where a run happens; given to backends and monitors.
 
     `folder` is the run's folder, `plugins` the arguments with which a worker process opens the same
-    registry (module names and local files), `lookup` this process's registry. `offline` forbids the network
+    registry (module names and local files), `lookup` this process's registry. `workers` is how many jobs are to run
+    at a time on this machine, `workers_given` what the user said of it, 0 where nothing. `offline` forbids the network
     to whatever a backend runs, here (`seedbed.core.network.staying_offline`) or elsewhere.
     """
 
@@ -260,6 +261,7 @@ class Workplace:
     plugins: tuple[str, ...] = ()
     device: str = "auto"
     workers: int = 1
+    workers_given: int = 0
     threads: int = 0
     budget_seconds: float | None = None
     offline: bool = False

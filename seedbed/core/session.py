@@ -177,6 +177,7 @@ class Session(AbstractContextManager["Session"]):
             plugins=self.request.plugins,
             device=settings.device,
             workers=workers,
+            workers_given=settings.workers,
             threads=threads or max(cores // workers, 1),
             budget_seconds=self.budget.seconds,
             offline=settings.offline,

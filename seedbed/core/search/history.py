@@ -207,6 +207,12 @@ class History:
         """Trials with a usable result, ended or not."""
         return [self.trials[number] for number in sorted(self.tally.scored)]
 
+    @property
+    def billed_seconds(self) -> float | None:
+        """What is paid for the run, in seconds of the machines that its trials had; None where nothing is."""
+        bills = [each.billed_seconds for each in self.trials.values() if each.billed_seconds is not None]
+        return sum(bills) if bills else None
+
     def alike(self, values: Values) -> list[Trial]:
         """Return the finished trials of the same net and policy, in the order in which they finished."""
         return [self.trials[number] for number in self.tally.finished.get(kin_of(values), ())]

@@ -62,7 +62,7 @@ def environment(threads: int, *, offline: bool = False) -> dict[str, str]:
     `offline` keeps the process off the network, and the clients of the hub that plugins may use.
     """
     found = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    if paths := _import_path():
+    if paths := import_path():
         found["PYTHONPATH"] = os.pathsep.join(paths)
     if threads > 0:
         found |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
@@ -72,7 +72,7 @@ def environment(threads: int, *, offline: bool = False) -> dict[str, str]:
     return found
 
 
-def _import_path() -> list[str]:
+def import_path() -> list[str]:
     """The folders that a fresh interpreter would not search by itself, in our order.
 
     With them a worker finds the plugins that lie beside a user's script, and this very Seedbed even
