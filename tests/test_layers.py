@@ -15,10 +15,10 @@ FILES = sorted(ROOT.rglob("*.py"))
 LIMIT = 350
 
 SHELL = (
-    *("cli", "cli_runs", "options", "shell", "doctor", "prediction_files", "__main__"),
+    *("cli", "cli_runs", "options", "shell", "doctor", "__main__"),
     *("show", "show_board", "show_forecast", "show_inspection", "show_replay"),
 )
-FACE = ("api", "estimator", "inspection", "page", "page_forecast", "replays", "runs")
+FACE = ("api", "estimator", "inspection", "page", "page_forecast", "prediction_files", "replays", "runs", "serving")
 ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | {
     "worker": "worker", "core": "core", "registry": "registry", "plugins": "plugins", "__init__": "names"
 }  # fmt: skip
