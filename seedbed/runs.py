@@ -233,6 +233,7 @@ class Run:
             "task": None if profile is None else msgspec.to_builtins(profile.task),
             "seconds": round(history.seconds, 3),
             "budget_seconds": started.budget_seconds if started else None,
+            "billed_seconds": history.billed_seconds,
             "best": None
             if bundle is None
             else {

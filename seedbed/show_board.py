@@ -25,6 +25,7 @@ _LEAST_NAME = 20
 _FRONT = "*"
 _NOTES = {
     "corrected": "corrected: the {score} to expect of new rows, without the luck of having been picked",
+    "billed": "billed: seconds of a paid machine",
     "latency": "latency: of one row alone, the median",
     _FRONT: f"{_FRONT}: no other row is as good, as fast and as small",
 }
@@ -96,11 +97,12 @@ def _columns(board: Leaderboard, ranked: Sequence[Row], shown: Sequence[Row]) ->
         _Column(name="95 % interval", cell=interval),
         _Column(name="first", cell=_chance, place=3),
         _Column(name="seconds", cell=lambda row: f"{row.seconds:.1f}", place=4),
+        _Column(name="billed", cell=_billed),
         _Column(name="latency", cell=lambda row: _in_words(row.latency_p50, _TIMES)),
         _Column(name="size", cell=lambda row: _in_words(row.size_bytes, _SIZES), place=1),
         _Column(name="candidate", cell=_candidate, is_number=False),
     ]
-    may_be_empty = {"tie", "corrected", "latency", "size"}
+    may_be_empty = {"tie", "corrected", "billed", "latency", "size"}
     return [
         each for each in found if each.name not in may_be_empty or any(each.cell(row) not in ("", "-") for row in shown)
     ]
@@ -134,6 +136,10 @@ def _legend(columns: Iterable[_Column], ranked: Sequence[Row], score: str) -> st
 
 def _chance(row: Row) -> str:
     return "" if row.best_probability is None else f"{row.best_probability:.0%}"
+
+
+def _billed(row: Row) -> str:
+    return "-" if row.billed_seconds is None else f"{row.billed_seconds:,.0f}"
 
 
 def _candidate(row: Row, most: int | None = None) -> str:

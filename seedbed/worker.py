@@ -173,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         threading.Thread(target=_outlive_nobody, args=(options.parent,), daemon=True).start()
     try:
         began = time.monotonic()
-        run, desk = _open(options.runner, tuple(json.loads(options.plugins)), options.threads)
+        run, desk = open_runner(options.runner, tuple(json.loads(options.plugins)), options.threads)
     except BaseException:  # a broken torch raises what it likes
         trace = traceback.format_exc()
         log.error("This worker cannot start.\n%s", trace)
@@ -198,8 +198,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _open(runner: str, plugins: tuple[str, ...], threads: int) -> tuple[Runner[Any], object]:
-    """Do what takes long and is needed by every job: import torch, find the plugins."""
+def open_runner(runner: str, plugins: tuple[str, ...], threads: int) -> tuple[Runner[Any], object]:
+    """Do what takes long and is needed by every job: import torch, find the plugins.
+
+    Return what runs jobs, and what stays warm between them.
+    """
     if runner != RUNNER:
         return resolve_name(runner), None
     import torch

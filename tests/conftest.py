@@ -4,11 +4,17 @@ from collections.abc import Callable
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from seedbed import hookimpl
 from seedbed.core.specs import Spec
 from seedbed.registry.hookspecs import HOOKS
 from seedbed.registry.registry import Registry, open_registry
+
+# The first example of a process waits until hypothesis has read the constants of all modules that are loaded; on a busy
+# machine that alone takes longer than it allows for drawing.
+settings.register_profile("patient", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture

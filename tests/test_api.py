@@ -29,6 +29,7 @@ def run(tmp_path_factory):
 def test_the_summary_has_the_documented_keys(run):
     found = run.summary()
     assert found.keys() == {"run", "task", "seconds", "budget_seconds", "best", "test", "leaderboard", "findings"} | {
+        "billed_seconds",
         "first_bundle_seconds",
         "forecast",
         "test_without_leaked",
@@ -40,7 +41,7 @@ def test_the_summary_has_the_documented_keys(run):
         assert row.keys() == {
             "rank", "trial", "status", "score", "low", "high", "tie_group", "seconds", "candidate",
             "role", "reason", "best_probability", "corrected",
-            "latency_p50", "latency_p95", "memory_bytes", "size_bytes", "on_front",
+            "latency_p50", "latency_p95", "memory_bytes", "size_bytes", "on_front", "billed_seconds",
         }  # fmt: skip
     for finding in found["findings"]:
         assert finding.keys() == {"check", "severity", "evidence", "remedy", "rows", "count", "repair"}

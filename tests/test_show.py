@@ -86,6 +86,11 @@ def test_the_summary_tells_score_interval_test_and_time():
     assert "58.2 s of 60 s" in text
 
 
+def test_the_summary_says_what_was_paid_for_where_anything_was():
+    assert "Paid: 1,234 s of machines elsewhere" in run_summary({**DOCUMENT, "billed_seconds": 1234.0}, TIED)
+    assert "Paid" not in run_summary({**DOCUMENT, "billed_seconds": None}, TIED)
+
+
 def test_the_summary_says_what_the_score_is_worth_where_it_owes_something_to_luck():
     def told(corrected):
         return run_summary(DOCUMENT, board(row(3, 1, 0.98, 1, corrected=corrected), row(5, 2, 0.97, 1)))

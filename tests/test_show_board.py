@@ -91,6 +91,13 @@ def test_what_a_score_is_worth_and_a_model_costs_is_shown_with_what_it_means():
     assert "latency: of one row alone, the median" in text
 
 
+def test_what_was_paid_for_a_trial_is_shown_where_anything_was():
+    text = leaderboard(board(row(3, 1, 0.98, 1, billed_seconds=1234.4), row(0, 2, 0.9, 2, role="baseline")), width=200)
+    assert (cells_of(text, 3)["billed"], cells_of(text, 0)["billed"]) == ("1,234", "-")
+    assert "billed: seconds of a paid machine" in text
+    assert "billed" not in leaderboard(TIED, width=200)
+
+
 def test_what_nothing_is_known_of_has_no_column():
     names = head_of(leaderboard(TIED))
     assert not {"corrected", "latency", "size"} & set(names)

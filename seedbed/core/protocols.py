@@ -230,7 +230,12 @@ Schedule = Callable[[float], float]
 
 
 class Strategy(Protocol):
-    """Decides what to try next and what to stop: pure functions of the history."""
+    """Decides what to try next and what to stop: pure functions of the history.
+
+    One that has others begin its trials may offer `meet(backend)`, which is called once, before anything is proposed,
+    and raises UsageError where the backend is none that it can work with; and `waits() -> bool`, whether something is
+    still to come though it proposes nothing now and nothing runs.
+    """
 
     def propose(self, history: History, rng: random.Random) -> Proposal | None:
         """Return what to try next, None for nothing now; `history.remaining` says what is left."""
@@ -246,7 +251,8 @@ class Workplace:
     """Where a run happens; given to backends and monitors.
 
     `folder` is the run's folder, `plugins` the arguments with which a worker process opens the same
-    registry (module names and local files), `lookup` this process's registry. `offline` forbids the network
+    registry (module names and local files), `lookup` this process's registry. `workers` is how many jobs are to run
+    at a time on this machine, `workers_given` what the user said of it, 0 where nothing. `offline` forbids the network
     to whatever a backend runs, here (`seedbed.core.network.staying_offline`) or elsewhere.
     """
 
@@ -255,13 +261,25 @@ class Workplace:
     plugins: tuple[str, ...] = ()
     device: str = "auto"
     workers: int = 1
+    workers_given: int = 0
     threads: int = 0
     budget_seconds: float | None = None
     offline: bool = False
 
 
 class Backend(Protocol):
-    """Runs jobs somewhere and sends their events back. A context manager: leaving it ends everything."""
+    """Runs jobs somewhere and sends their events back. A context manager: leaving it ends everything.
+
+    One whose machines are elsewhere may offer three things more.
+
+    - `joins: bool`: a job whose trial runs there already, or has run, is joined by `submit` and not begun again. On
+      `--resume` the study then submits the jobs of the trials that were under way once more, and drops what was told
+      of them before; and when a run is interrupted they are not given up. Such a backend tells of each trial where it
+      runs (`TrialPlaced`).
+    - `late: bool`: a trial's files are in its folder only once its terminal event has come, not at each look.
+    - `delay() -> float`: seconds from a `submit` until the job computes, as far as is known. So much is kept free
+      before a candidate that must end in time.
+    """
 
     def __enter__(self) -> Backend: ...
 

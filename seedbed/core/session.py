@@ -19,6 +19,7 @@ from seedbed.core.runfolder import choose_folder, open_folder, save_provenance
 from seedbed.core.search.budget import Budget, reserve_for
 from seedbed.core.search.chronicle import Chronicle
 from seedbed.core.search.compose import Composition
+from seedbed.core.search.elsewhere import Ways
 from seedbed.core.search.events import ExperienceUsed, RunStarted, TrialStopped
 from seedbed.core.search.experience import Experience, Machine
 from seedbed.core.search.experience_store import recall, record_of, remember
@@ -176,6 +177,7 @@ class Session(AbstractContextManager["Session"]):
             plugins=self.request.plugins,
             device=settings.device,
             workers=workers,
+            workers_given=settings.workers,
             threads=threads or max(cores // workers, 1),
             budget_seconds=self.budget.seconds,
             offline=settings.offline,
@@ -213,10 +215,13 @@ class Session(AbstractContextManager["Session"]):
                 resumed=before is not None,
             )
         )
+        if Ways(self.backend).joins:
+            return  # the study does, once it knows the data
         for trial in self.history.running:
-            self.chronicle.record(
-                TrialStopped(trial=trial.number, reason="the run ended while it was training", resumable=True)
-            )
+            reason = "the run ended while it was training"
+            if trial.places:
+                reason += f" at {trial.places[-1][0]}, where it may go on: see to it, or resume with that backend"
+            self.chronicle.record(TrialStopped(trial=trial.number, reason=reason, resumable=True))
 
 
 def _need_modules(spec: Spec) -> None:

@@ -40,6 +40,7 @@ def _entry(trial: Trial, load: Callable[[int], Predictions], size: Callable[[int
         memory_bytes=0 if result is None else result.memory_bytes,
         latency_p50=0.0 if result is None else result.latency_p50,
         latency_p95=0.0 if result is None else result.latency_p95,
+        billed_seconds=trial.billed_seconds,
     )
 
 

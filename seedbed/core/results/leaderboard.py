@@ -26,6 +26,7 @@ class Entry:
     Trials that finished or were stopped are ranked if they have predictions, or a call that reads them: of thousands
     of trials they do not all fit into memory. What a model costs is 0 where that is not known: `size_bytes` on disk,
     `memory_bytes` to predict a row, and in seconds `latency_p50` and `latency_p95` of a row alone.
+    `billed_seconds` of its machine were paid for.
     """
 
     trial: int
@@ -40,6 +41,7 @@ class Entry:
     memory_bytes: int = 0
     latency_p50: float = 0.0
     latency_p95: float = 0.0
+    billed_seconds: float | None = None
 
     def read(self) -> Predictions:
         """Return the predictions.
@@ -64,7 +66,8 @@ class Row:
 
     `latency_p50` and `latency_p95` are seconds of predicting one row alone on the machine of the trial, `memory_bytes`
     what that takes beside the weights, `size_bytes` the model on disk; None where it is not known. `on_front` where no
-    other row is at least as good, fast and small, and better in one of these (`front`).
+    other row is at least as good, fast and small, and better in one of these (`front`). `billed_seconds` is what was
+    paid for the trial, in seconds of its machine, where one is paid for.
     """
 
     rank: int | None = None
@@ -85,6 +88,7 @@ class Row:
     memory_bytes: int | None = None
     size_bytes: int | None = None
     on_front: bool = False
+    billed_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,4 +112,5 @@ def _row(entry: Entry) -> Row:
         latency_p95=entry.latency_p95 or None,
         memory_bytes=entry.memory_bytes or None,
         size_bytes=entry.size_bytes or None,
+        billed_seconds=entry.billed_seconds,
     )

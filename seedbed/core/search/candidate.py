@@ -94,11 +94,15 @@ class Fidelity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What a strategy wants tried next; of the candidate only its values count, the study adds the versions."""
+    """What a strategy wants tried next; of the candidate only its values count, the study adds the versions.
+
+    `place` names what runs it already, where the strategy has others begin its trials: a training job, for instance.
+    """
 
     candidate: Candidate
     fidelity: Fidelity
     role: Role = "candidate"
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +119,8 @@ class TrialJob:
     learns nothing more. With a `script`, the decisions of an earlier run of the same trial, it is done again as it
     was then. With `ingredients`, folders of trials of like nets, nothing is trained: their weights are averaged.
     One that is `resumable` leaves its whole state in its folder at each look and when it is asked to end, and goes on
-    from what it finds there: for backends whose machines may be taken away.
+    from what it finds there: for backends whose machines may be taken away. `place` is the proposal's: what runs the
+    trial already.
     """
 
     trial: int
@@ -137,6 +142,7 @@ class TrialJob:
     ingredients: tuple[str, ...] = ()
     script: tuple[Decision, ...] | None = None
     resumable: bool = False
+    place: str = ""
 
 
 SCORING_TO_SPARE = 1.3

@@ -47,14 +47,23 @@ class Composition:
 
     def candidate(self, values: Values) -> Candidate:
         """Return a point of the space with the versions of all components it names."""
-        return Candidate(dict(values), dict(sorted(self._versions_of(values))))
+        return candidate_of(values, self.versions)
 
-    def _versions_of(self, values: Values) -> Iterator[tuple[str, int]]:
+
+def candidate_of(values: Values, versions: Mapping[str, int]) -> Candidate:
+    """Return a point with the versions, as `versions_of` gives them, of all components it names."""
+
+    def named() -> Iterator[str]:
         for name, value in values.items():
             slot, _, rest = name.partition(".")
-            reference = f"{slot}:{rest}" if value is True and rest else f"{name}:{value}"
-            if reference in self.versions:
-                yield reference, self.versions[reference]
+            yield f"{slot}:{rest}" if value is True and rest else f"{name}:{value}"
+
+    return Candidate(dict(values), {each: versions[each] for each in sorted(named()) if each in versions})
+
+
+def versions_of(lookup: Lookup) -> dict[str, int]:
+    """Return the version of every component that candidates are made of ("optimizer:adamw" → 1)."""
+    return {f"{kind}:{spec.name}": spec.version for kind in _SEARCHED for spec in lookup.all(kind)}
 
 
 def compose(
@@ -96,7 +105,7 @@ def compose(
         space=space,
         baselines=(),
         refusals=tuple(refusals),
-        versions={f"{kind}:{spec.name}": spec.version for kind in _SEARCHED for spec in lookup.all(kind)},
+        versions=versions_of(lookup),
     )
     return replace(composition, baselines=tuple(_baselines(composition, lookup, profile, without["architecture"])))
 

@@ -84,7 +84,8 @@ class ExperienceUsed(Event):
 class TrialStarted(Event):
     """A candidate was handed to the backend; `to_beat` was the best score of a candidate by then.
 
-    With `ingredients` it is the mean of the weights of these trials.
+    With `ingredients` it is the mean of the weights of these trials. `place` is what ran it already by then, if others
+    begin the trials.
     """
 
     trial: int
@@ -93,11 +94,12 @@ class TrialStarted(Event):
     role: Role = "candidate"
     to_beat: float | None = None
     ingredients: tuple[int, ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialPlaced(Event):
-    """Where a trial runs: a node, the name of a training job; once more, with the next attempt, if it goes on elsewhere."""
+    """Where a trial runs: a node, the name of a training job; told again, with the next attempt, when that changes."""
 
     trial: int
     place: str

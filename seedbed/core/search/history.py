@@ -19,8 +19,10 @@ from seedbed.core.search.events import (
     ExperienceUsed,
     FindingMade,
     RunStarted,
+    TrialBilled,
     TrialFailed,
     TrialFinished,
+    TrialPlaced,
     TrialPlanned,
     TrialRefused,
     TrialStarted,
@@ -31,7 +33,8 @@ from seedbed.core.space import Values
 
 Status = Literal["running", "finished", "stopped", "refused", "failed"]
 
-TrialEvent = TrialPlanned | EpochFinished | TrialFinished | TrialStopped | TrialRefused | TrialFailed
+TrialNews = TrialPlaced | TrialBilled | TrialPlanned | EpochFinished
+TrialEvent = TrialNews | TrialFinished | TrialStopped | TrialRefused | TrialFailed
 """What is told of a trial that has started."""
 
 
@@ -56,6 +59,16 @@ class Trial:
     to_beat: float | None = None
     ingredients: tuple[int, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    place: str = ""
+    """What ran it already when it was proposed, if anything did."""
+    places: tuple[tuple[str, int], ...] = ()
+    """Where it has run, each with its attempt, where a backend told; the last is where it runs now."""
+    bills: tuple[TrialBilled, ...] = ()
+
+    @property
+    def billed_seconds(self) -> float | None:
+        """What is paid for the trial, in seconds of its machine; None where nothing is."""
+        return sum(each.seconds for each in self.bills) if self.bills else None
 
     @property
     def label(self) -> str:
@@ -153,11 +166,21 @@ class History:
                     role=event.role,
                     to_beat=event.to_beat,
                     ingredients=event.ingredients,
+                    place=event.place,
                     started=event.at,
                 )
                 self.trials[event.trial] = trial
                 self.tally.began(trial)
-            case TrialPlanned() | EpochFinished() | TrialFinished() | TrialStopped() | TrialRefused() | TrialFailed():
+            case (
+                TrialPlaced()
+                | TrialBilled()
+                | TrialPlanned()
+                | EpochFinished()
+                | TrialFinished()
+                | TrialStopped()
+                | TrialRefused()
+                | TrialFailed()
+            ):
                 before = self.trials.get(event.trial)
                 if before is not None and not before.is_finished:
                     trial = self.trials[event.trial] = _follow(before, event)
@@ -183,6 +206,12 @@ class History:
     def scored(self) -> list[Trial]:
         """Trials with a usable result, ended or not."""
         return [self.trials[number] for number in sorted(self.tally.scored)]
+
+    @property
+    def billed_seconds(self) -> float | None:
+        """What is paid for the run, in seconds of the machines that its trials had; None where nothing is."""
+        bills = [each.billed_seconds for each in self.trials.values() if each.billed_seconds is not None]
+        return sum(bills) if bills else None
 
     def alike(self, values: Values) -> list[Trial]:
         """Return the finished trials of the same net and policy, in the order in which they finished."""
@@ -284,6 +313,11 @@ class Tally:
 
 def _follow(trial: Trial, event: TrialEvent) -> Trial:
     match event:
+        case TrialPlaced():
+            return replace(trial, places=(*trial.places, (event.place, event.attempt)))
+        case TrialBilled():  # once for each place: a log that is read again tells it again
+            others = tuple(each for each in trial.bills if each.place != event.place)
+            return replace(trial, bills=(*others, event))
         case TrialPlanned():
             return replace(trial, plan=event)
         case EpochFinished():

@@ -13,8 +13,10 @@ from seedbed.core.search.events import (
     EpochFinished,
     Event,
     FindingMade,
+    TrialBilled,
     TrialFailed,
     TrialFinished,
+    TrialPlaced,
     TrialPlanned,
     TrialRefused,
     TrialStarted,
@@ -43,6 +45,8 @@ class Planned:
         if isinstance(event, TrialStopped) and event.resumable:
             self._told.pop(event.trial, None)
             self.history.apply(_timeless(event))  # at once: it is no result, and the candidate shall come again
+        elif isinstance(event, TrialPlaced | TrialBilled):
+            return  # where a trial runs must not move a plan
         elif isinstance(event, _OF_A_TRIAL):
             if event.trial in self._told:  # else it is known already, or never began
                 self._told[event.trial].append(_timeless(event))

@@ -5,27 +5,27 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from seedbed.core.data.profile import Finding, Profile
+from seedbed.core.data.profile import Profile
 from seedbed.core.protocols import Backend, Strategy
+from seedbed.core.search.adviser import Adviser
 from seedbed.core.search.budget import Budget
-from seedbed.core.search.candidate import Fidelity, Proposal, TrialJob
+from seedbed.core.search.candidate import EVALUATION, Fidelity, Proposal, Role, TrialJob
 from seedbed.core.search.compose import Composition
+from seedbed.core.search.elsewhere import Ways, was_told
 from seedbed.core.search.events import (
     EpochFinished,
     Event,
-    FindingMade,
     TrialFailed,
     TrialFinished,
     TrialStarted,
     TrialStopped,
 )
-from seedbed.core.search.history import History, Remaining, Trial
+from seedbed.core.search.history import History, Remaining
 from seedbed.core.search.planned import Planned
 from seedbed.core.search.souping import ingredients
 
@@ -83,6 +83,7 @@ class Ground:
             rows_after=self.profile.test,
             is_yardstick=proposal.role == "baseline",
             to_beat=to_beat,
+            place=proposal.place,
         )
 
 
@@ -109,30 +110,51 @@ class Study:
     """Told of every trial that has a new best checkpoint on disk."""
     planned: Planned | None = None
     """What a plan in work units goes by; None where the clock counts, and all that is known."""
-    _strategy_failed: bool = False
+    _adviser: Adviser = field(init=False)
 
     @property
     def known(self) -> History:
         """What proposals go by."""
         return self.history if self.planned is None else self.planned.history
 
+    @property
+    def _ways(self) -> Ways:
+        return Ways(self.backend)
+
     def run(self) -> str:
         """Search until the budget is spent, nothing is left to try, or the run is cancelled; say which."""
+        self._adviser = Adviser(
+            strategy=self.strategy, composition=self.composition, seed=self.ground.seed, record=self._record
+        )
+        self._adviser.meet(self.backend)
+        self._join()
         while not self.cancelled():
             is_done = self._fill()
             if is_done and not self.history.tally.running:
                 if self.planned is not None and self.planned.tell_all():
                     continue  # a strategy that had nothing for now may know more
-                if not self._begin_soup():
+                if not (self._is_waiting() or self._begin_soup()):
                     return self._why_nothing()
             for event in self.backend.poll(_POLL_SECONDS):
                 self._take(event)
             self._end_overdue()
+        self._interrupt()
+        return "interrupted"
+
+    def _join(self) -> None:
+        """Go on with trials that ran elsewhere when an earlier session of this run ended, where that can be."""
+        for trial in self.history.running:
+            proposal = Proposal(candidate=trial.candidate, fidelity=trial.fidelity, role=trial.role, place=trial.place)
+            self._submit(trial.number, _within(proposal, self._left(trial.role)), trial.to_beat, trial.ingredients)
+
+    def _interrupt(self) -> None:
+        """Give up what is under way, unless it can be joined later; what it has reached is kept."""
+        if self._ways.joins:
+            return
         for trial in self.history.running:
             self.backend.stop(trial.number)
             self._record(TrialStopped(trial=trial.number, reason="the run was interrupted", resumable=True))
         self._let_workers_end()
-        return "interrupted"
 
     def _let_workers_end(self) -> None:
         """Wait a moment for stopped trials, so that none replaces its checkpoint while it is being ranked."""
@@ -162,18 +184,23 @@ class Study:
                     fidelity=proposal.fidelity,
                     role=proposal.role,
                     to_beat=to_beat,
+                    place=proposal.place,
                 )
             )
-            self.backend.submit(
-                self.ground.job(
-                    number,
-                    proposal,
-                    grace=self._grace(proposal.fidelity.seconds),
-                    unix_now=time.time(),
-                    to_beat=to_beat,
-                )
-            )
+            self._submit(number, proposal, to_beat)
         return self._is_late()
+
+    def _submit(
+        self, number: int, proposal: Proposal, to_beat: float | None, ingredients: tuple[int, ...] = ()
+    ) -> None:
+        job = self.ground.job(
+            number,
+            proposal,
+            grace=self._grace(proposal.fidelity.seconds),
+            unix_now=time.time() + self._ways.delay(),
+            to_beat=to_beat,
+        )
+        self.backend.submit(replace(job, ingredients=tuple(self.ground.folder(each) for each in ingredients)))
 
     def _begin_soup(self) -> bool:
         """Begin to average weights, where all else is done, there are trials for it and time is left; say whether."""
@@ -186,15 +213,17 @@ class Study:
         fidelity = replace(best.fidelity, epochs=epochs, seconds=left, cuts=())
         self.known.remaining = replace(self.known.remaining, seconds=left)
         self._record(TrialStarted(trial=number, candidate=best.candidate, fidelity=fidelity, ingredients=numbers))
-        proposal = Proposal(candidate=best.candidate, fidelity=fidelity)
-        job = self.ground.job(number, proposal, grace=self._grace(left), unix_now=time.time())
-        self.backend.submit(replace(job, ingredients=tuple(self.ground.folder(each) for each in numbers)))
+        self._submit(number, Proposal(candidate=best.candidate, fidelity=fidelity), None, numbers)
         return True
 
     def _soup_seconds(self, numbers: tuple[int, ...]) -> float:
         """Estimate what it takes to judge every mean, and the last one again."""
         rows = max((each.result.row_seconds for n in numbers if (each := self.history.trials[n]).result), default=0.0)
         return _SOUP_START + 2.0 * (len(numbers) + 2) * rows * self.ground.profile.valid
+
+    def _is_waiting(self) -> bool:
+        is_over = self._is_late() or self.budget.enough(self.known) is not None
+        return not is_over and self._left("candidate").trials != 0 and self._adviser.is_waiting()
 
     def _is_late(self) -> bool:
         left = self.budget.remaining(self.history, self.now()).seconds
@@ -208,49 +237,21 @@ class Study:
     def _next(self) -> Proposal | None:
         if self.planned is not None and not self.planned.is_ready(self.history.next_number):
             return None
-        left = self.budget.remaining(self.known, self.now())
         if self._is_late() or self.budget.enough(self.known) is not None:
             return None
-        self.known.remaining = left
+        self.known.remaining = left = self._left("baseline")
         proposal = self._baseline(left)
         if proposal is None and left.trials != 0:
-            proposal = self._ask()
+            self.known.remaining = left = self._left("candidate")
+            if left.seconds is None or left.seconds >= SHORTEST_SECONDS:
+                proposal = self._adviser.ask(self.known, len(self.history))
         return None if proposal is None else _within(proposal, left)
 
-    def _ask(self) -> Proposal | None:
-        """Ask the strategy; one that fails or proposes what is no candidate has no more say, and the run goes on."""
-        if self._strategy_failed:
-            return None
-        try:
-            rng = random.Random(f"{self.ground.seed}:{len(self.history)}")
-            proposal = self.strategy.propose(self.known, rng)
-            if proposal is None:
-                return None
-            self.composition.space.validate(proposal.candidate.values)
-        except Exception as error:  # a strategy is a plugin
-            self._give_up_strategy(error)
-            return None
-        return replace(proposal, candidate=self.composition.candidate(proposal.candidate.values))
-
-    def _should_stop(self, trial: Trial) -> bool:
-        if trial.role != "candidate" or trial.is_finished or self._strategy_failed:
-            return False  # baselines are not the strategy's
-        try:
-            return self.strategy.should_stop(trial, self.known)
-        except Exception as error:  # as above
-            self._give_up_strategy(error)
-            return False
-
-    def _give_up_strategy(self, error: Exception) -> None:
-        self._strategy_failed = True
-        log.error("The strategy failed.", exc_info=error)
-        finding = Finding(
-            check="strategy",
-            severity="error",
-            evidence=f"The strategy failed and proposes nothing more: {type(error).__name__}: {error}",
-            remedy="Tell its author, or choose another with --strategy NAME; what was trained so far is kept.",
-        )
-        self._record(FindingMade(finding=finding))
+    def _left(self, role: Role) -> Remaining:
+        """Return what is left for a trial: of the time, for a candidate, what its machine takes to start comes off."""
+        left = self.budget.remaining(self.known, self.now())
+        delay = self._ways.delay() if role == "candidate" else 0.0
+        return left if left.seconds is None else replace(left, seconds=max(left.seconds - delay, 0.0))
 
     def _baseline(self, left: Remaining) -> Proposal | None:
         for candidate in self.composition.baselines:
@@ -272,15 +273,21 @@ class Study:
         return min(max(strict, seconds, 5.0), max(left - seconds, 0.0) + strict)
 
     def _take(self, event: Event) -> None:
+        trial = self.history.trials.get(getattr(event, "trial", EVALUATION))
+        if trial is not None and was_told(event, trial):
+            return
         self._record(event)
         match event:
             case EpochFinished():
-                if event.is_best:
+                if event.is_best and not self._ways.is_late:
                     self.on_result(event.trial)
-                if self._should_stop(self.history.trials[event.trial]):
+                if self._adviser.gives_up(self.history.trials[event.trial], self.known):
                     self.backend.stop(event.trial)
             case TrialFinished():
                 self.on_result(event.trial)
+            case TrialStopped():
+                if self._ways.is_late and self.history.trials[event.trial].has_result:
+                    self.on_result(event.trial)
 
     def _end_overdue(self) -> None:
         """Give up on trials that even their backend could not end: the run's time limit goes first."""
@@ -288,7 +295,8 @@ class Study:
             return
         for trial in self.history.running:
             seconds = trial.fidelity.seconds
-            if seconds is not None and self.now() - trial.started > seconds + 2 * self._grace(seconds):
+            late = self._ways.delay() + 2 * self._grace(seconds)
+            if seconds is not None and self.now() - trial.started > seconds + late:
                 self.backend.stop(trial.number)
                 error = "The trial ignored its time limit and was given up."
                 self._record(TrialFailed(trial=trial.number, error=error))

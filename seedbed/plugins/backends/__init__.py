@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seedbed import BackendSpec, hookimpl
+from seedbed import BackendSpec, Requires, hookimpl
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,22 @@ class LocalOptions:
     mercy: float = 2.0
 
 
+@dataclass(frozen=True)
+class RayOptions:
+    """`address` is "" for a cluster of this machine alone, "auto" or host:port for one that runs already.
+
+    A trial takes `gpus` of a node beside the processors for its threads; a part of one is bookkeeping and no limit.
+    One that was asked to stop has `patience` seconds to do so. `retries` is how often a job goes on elsewhere after
+    its worker or its node died. `runner` is as for `inline`.
+    """
+
+    address: str = ""
+    gpus: float = 0.0
+    patience: float = 5.0
+    retries: int = 2
+    runner: str = "seedbed.core.work:run"
+
+
 @hookimpl
 def register_backends() -> Iterator[BackendSpec]:
     """Offer the backends that need nothing but this machine."""
@@ -47,4 +63,11 @@ def register_backends() -> Iterator[BackendSpec]:
         summary="Supervised worker processes on this machine that stay warm between trials.",
         build="seedbed.plugins.backends.local:LocalBackend",
         options=LocalOptions,
+    )
+    yield BackendSpec(
+        name="ray",
+        summary="Tasks of a Ray cluster, which go on elsewhere when a node is gone.",
+        build="seedbed.plugins.backends.ray_cluster.backend:RayBackend",
+        options=RayOptions,
+        requires=Requires(modules=("ray",)),
     )

@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
-import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pkgutil import resolve_name
 
-from seedbed.core.errors import DataError, TrialError
 from seedbed.core.network import staying_offline
 from seedbed.core.protocols import Workplace
 from seedbed.core.search.candidate import Job
-from seedbed.core.search.events import TERMINAL, Event, from_line, to_line
+from seedbed.core.search.events import TERMINAL, Event
 from seedbed.plugins.backends import InlineOptions
-from seedbed.plugins.backends.endings import failed
+from seedbed.plugins.backends.attempting import Run, attempt
 
 log = logging.getLogger(__name__)
 
@@ -94,20 +91,11 @@ class InlineBackend:
             self._work()
 
     def _work(self) -> None:
-        run: Callable[[Job, Callable[[Event], None], Callable[[], bool]], None] | None = None
+        run = cache(self._open)  # what it raises is not kept: the next job tries again
         for task in iter(self._tasks.get, None):
-            emit = _Relay(self._events)
-            began = time.monotonic()
-            try:
-                run = run or self._open()
-                run(task.job, emit, task.stop.is_set)
-                if not emit.is_over:
-                    raise TrialError("The job ended without saying how.")
-            except BaseException as error:  # the thread must live on, even after a plugin's SystemExit
-                words = f"{type(error).__name__}: {error}"
-                emit(failed(task.job, words, traceback.format_exc(), time.monotonic() - began))
+            attempt(task.job, self._events.put, task.stop.is_set, run)
 
-    def _open(self) -> Callable[[Job, Callable[[Event], None], Callable[[], bool]], None]:
+    def _open(self) -> Run:
         """Import what runs jobs, and lay out its desk: what stays warm between them."""
         if self._options.runner != InlineOptions.runner:
             other = resolve_name(self._options.runner)
@@ -116,22 +104,3 @@ class InlineBackend:
 
         desk = Desk(self._workplace.lookup)
         return lambda job, emit, should_stop: run(job, emit, should_stop, desk)
-
-
-class _Relay:
-    """Passes on the events of one job: those the journal can keep, and none after the terminal one."""
-
-    def __init__(self, events: queue.SimpleQueue[Event]) -> None:
-        self._events = events
-        self.is_over = False
-
-    def __call__(self, event: Event) -> None:
-        if self.is_over:
-            log.warning("%s came after the job's end and is dropped.", type(event).__name__)
-            return
-        try:
-            from_line(to_line(event))
-        except DataError as error:  # a score of NaN turns into null, which nobody could read back
-            raise TrialError(f"The trial reports what cannot be kept; is every number finite? {error}") from error
-        self.is_over = isinstance(event, TERMINAL)
-        self._events.put(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from seedbed.core.search.candidate import Job, TrialJob
 
@@ -32,9 +33,10 @@ def relocated(job: Job, place: Callable[[Path], Path]) -> Job:
         return str(place(Path(path))) if path else path
 
     if isinstance(job, TrialJob):
-        paths = {name: put(getattr(job, name)) for name in (*_TRIAL_INPUTS, "folder")}
+        paths: dict[str, Any] = {name: put(getattr(job, name)) for name in (*_TRIAL_INPUTS, "folder")}
         return replace(job, **paths, ingredients=tuple(map(put, job.ingredients)))
-    return replace(job, **{name: put(getattr(job, name)) for name in (*_EVALUATION_INPUTS, *_EVALUATION_OUTPUTS)})
+    paths = {name: put(getattr(job, name)) for name in (*_EVALUATION_INPUTS, *_EVALUATION_OUTPUTS)}
+    return replace(job, **paths)
 
 
 def _paths(job: Job, names: tuple[str, ...]) -> tuple[Path, ...]:

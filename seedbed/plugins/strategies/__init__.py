@@ -60,6 +60,18 @@ class GridOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class SagemakerTuningOptions:
+    """`search` is Bayesian, Random, Grid or Hyperband; `parameters` are patterns of what is tuned, the rest stays at
+    its defaults. Without `--trials` the service begins `jobs` training jobs. `stops_early` lets it end those that lag.
+    """
+
+    search: str = "Bayesian"
+    parameters: str = "batch_size optimizer optimizer.* architecture.* policy.*"
+    jobs: int = 20
+    stops_early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TpeOptions:
     """The first `initial` trials are random draws."""
 
@@ -103,6 +115,13 @@ def register_strategies() -> Iterator[StrategySpec]:
         name="random",
         summary="Independent random draws from the whole space (Bergstra & Bengio 2012), the defaults first.",
         build="seedbed.plugins.strategies.random_search:RandomSearch",
+    )
+    yield StrategySpec(
+        name="sagemaker_tuning",
+        summary="Hands a flat study over to the Automatic Model Tuning of Amazon SageMaker, and brings its jobs home.",
+        build="seedbed.plugins.strategies.sagemaker_tuning:SagemakerTuning",
+        options=SagemakerTuningOptions,
+        requires=Requires(modules=("sagemaker",)),
     )
     yield StrategySpec(
         name="tpe",
