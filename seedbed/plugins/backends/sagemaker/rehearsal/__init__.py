@@ -1,0 +1,7 @@
+"""A SageMaker that really runs its jobs on this machine, to find mistakes before they cost anything."""
+
+from __future__ import annotations
+
+from seedbed.plugins.backends.sagemaker.rehearsal.fleet import Rehearsal
+
+__all__ = ["Rehearsal"]
