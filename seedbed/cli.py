@@ -22,6 +22,7 @@ from seedbed.shell import (
     emit,
     fixed_in_config,
     interruptible,
+    of_backend,
     plugins_named,
     read_config,
     registry,
@@ -108,7 +109,7 @@ def fit(
         raise UsageError("-q shows nothing and -v shows everything; give one of them.")
     if options["resume"] and options["overwrite"]:
         raise UsageError("--resume keeps the run and --overwrite replaces it; give one of them.")
-    options["fixed"] = {**fixed_in_config(ctx), **assignments(options["fixed"])}
+    options["fixed"] = {**fixed_in_config(ctx), **assignments(options["fixed"]), **of_backend(options)}
     watching = [each.partition(":")[2] for each in options["use"] if each.startswith("monitor:")]
     options["use"] = tuple(each for each in options["use"] if not each.startswith("monitor:"))
     if verbose:

@@ -167,6 +167,24 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+_OF_BACKENDS = {"ray_address": ("ray", "address")}
+"""Options of the command line that are those of a backend: which one, and which of its options."""
+
+
+def of_backend(options: dict[str, Any]) -> dict[str, Any]:
+    """Take out what belongs to one backend alone, and return it as `--set` would have it."""
+    found: dict[str, Any] = {}
+    for name, (backend, option) in _OF_BACKENDS.items():
+        value = options.pop(name)
+        if not value:
+            continue
+        if options["backend"] != backend:
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag} is for --backend {backend}, but the backend is {options['backend']}.")
+        found[f"backend.{backend}.{option}"] = value
+    return found
+
+
 def began(ctx: click.Context) -> float:
     """Return the moment from which the time budget counts, as `time.time()` tells it."""
     now = time.time()

@@ -1,11 +1,12 @@
 """The process in which jobs run: jobs and commands come in, events go out, one JSON object a line.
 
     in     {"job": {"kind": "TrialJob", …}}   {"stop": 7}   {"exit": true}
-    out    {"ready": {…}}   {"broken": "traceback"}   {"event": "EpochFinished", …}
+    out    {"ready": {…}}   {"broken": "traceback"}   {"alive": 7}   {"event": "EpochFinished", …}
 
-Started as `python -m seedbed.worker` by the local backend, which keeps it warm between jobs. "ready"
-comes once torch is imported and the plugins are found, so that workers can start while data is still
-being read. The end of the input means that the parent is gone: the process ends at once.
+Started as `python -m seedbed.worker` by the local backend, which keeps it warm between jobs. "ready" comes once torch
+is imported and the plugins are found, so that workers can start while data is still being read. "alive" names the trial
+that goes on, at most every second: a job that hangs says nothing. The end of the input means that the parent is gone:
+the process ends at once.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 
 RUNNER = "seedbed.core.work:run"
 """What executes jobs, unless a test or the conformance kit puts another in its place."""
+
+PULSE_SECONDS = 1.0
 
 D = TypeVar("D")
 Emit = Callable[[Event], None]
@@ -110,6 +114,25 @@ class Outbox:
             self._stream.flush()
 
 
+class Pulse:
+    """Tells the parent that a job goes on: each time it asks whether it shall stop, it shows that it is alive.
+
+    A thread of its own that says so would be alive even where the job hangs.
+    """
+
+    def __init__(self, assignment: Assignment, outbox: Outbox, clock: Callable[[], float] = time.monotonic) -> None:
+        self._assignment, self._outbox, self._clock = assignment, outbox, clock
+        self._said = clock()
+
+    def __call__(self) -> bool:
+        """Whether the job shall end."""
+        now = self._clock()
+        if now - self._said >= PULSE_SECONDS:
+            self._said = now
+            self._outbox.say(msgspec.json.encode({"alive": self._assignment.job.trial}))
+        return self._assignment.stop.is_set()
+
+
 class Relay:
     """Passes on the events of one job: those that can be read back, and none after the terminal one."""
 
@@ -141,7 +164,7 @@ def attempt(assignment: Assignment, outbox: Outbox, run: Runner[D], desk: D) -> 
     """Run one job so that exactly one terminal event comes of it, whatever the runner does."""
     job, relay, began = assignment.job, Relay(outbox), time.monotonic()
     try:
-        run(job, relay, assignment.stop.is_set, desk)
+        run(job, relay, Pulse(assignment, outbox), desk)
     except BaseException as error:  # a plugin's SystemExit must not cost a warm worker either
         log.warning("The job of trial %s raised.", job.trial, exc_info=True)
         if not relay.is_over:
@@ -164,6 +187,8 @@ def _failed(job: Job, error: BaseException, seconds: float) -> Event:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Be a worker process until the parent says "exit" or is gone."""
     options = _parser().parse_args(arguments)
+    if options.rank:
+        _be_rank(Path(options.rank), tuple(json.loads(options.plugins)), options.parent)
     inbound, outbox = _private_streams()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to everybody; the parent decides
     faulthandler.enable()  # a crash in native code leaves its stack in the log
@@ -189,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plugins", default="[]", help="JSON list: with what the parent opened its registry")
     parser.add_argument("--threads", type=int, default=0, help="compute threads; 0 leaves torch's default")
     parser.add_argument("--parent", type=int, default=0, help="process id without which to end")
+    parser.add_argument("--rank", default="", help="file of a trial's job: be one of its processes, under torchrun")
     parser.add_argument(
         "--runner",
         default=RUNNER,
@@ -215,7 +241,21 @@ def open_runner(runner: str, plugins: tuple[str, ...], threads: int) -> tuple[Ru
     from seedbed.api import open_registry
     from seedbed.core.work import Desk, run
 
-    return run, Desk(open_registry(plugins))
+    return run, Desk(open_registry(plugins), plugins=plugins)
+
+
+def _be_rank(file: Path, plugins: tuple[str, ...], parent: int) -> NoReturn:
+    """Be one of several processes of a trial, whose job lies in a file; torchrun has started all of them."""
+    faulthandler.enable()
+    threading.Thread(target=_outlive_nobody, args=(parent,), daemon=True).start()
+    job = msgspec.json.decode(file.read_bytes(), type=TrialJob)
+    _, desk = open_runner(RUNNER, plugins, job.threads)
+    from seedbed.core.training.desk import Desk
+    from seedbed.core.training.launch import be_rank
+
+    assert isinstance(desk, Desk)
+    be_rank(job, file.parent, desk)
+    end_at_once()
 
 
 def _private_streams() -> tuple[BinaryIO, Outbox]:

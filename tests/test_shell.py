@@ -12,7 +12,8 @@ import pytest
 from fake_api import FakeApi, Handle, options_of, seedbed
 
 from seedbed import __version__
-from seedbed.core.errors import DataError, Interrupted, NoCandidateSucceeded, PluginError
+from seedbed.core.errors import DataError, Interrupted, NoCandidateSucceeded, PluginError, UsageError
+from seedbed.shell import of_backend
 
 
 @pytest.fixture
@@ -248,3 +249,12 @@ def test_a_reader_that_leaves_ends_the_command_quietly():
     _, error = process.communicate(timeout=20)
     assert process.returncode == 141
     assert "Traceback" not in error
+
+
+def test_an_option_of_one_backend_is_set_there_and_refused_elsewhere():
+    options = {"ray_address": "auto", "backend": "ray"}
+    assert of_backend(options) == {"backend.ray.address": "auto"}
+    assert options == {"backend": "ray"}
+    assert of_backend({"ray_address": None, "backend": "local"}) == {}
+    with pytest.raises(UsageError, match="--ray-address is for --backend ray, but the backend is local"):
+        of_backend({"ray_address": "auto", "backend": "local"})

@@ -17,6 +17,7 @@ from seedbed.core.search.candidate import EvaluationJob, Job, TrialJob
 from seedbed.core.search.events import BundleEvaluated, EvaluationFailed, Event
 from seedbed.core.training.desk import Desk
 from seedbed.core.training.evaluate import Stop
+from seedbed.core.training.launch import run_in_processes
 from seedbed.core.training.predictions import Predictions, load_predictions
 from seedbed.core.training.trial import run_trial
 
@@ -25,7 +26,9 @@ __all__ = ["Desk", "run"]
 
 def run(job: Job, emit: Callable[[Event], None], should_stop: Stop, desk: Desk) -> None:
     """Do a job; its events end with exactly one terminal one."""
-    if isinstance(job, TrialJob):
+    if isinstance(job, TrialJob) and job.processes > 1:
+        run_in_processes(job, emit, should_stop, desk)
+    elif isinstance(job, TrialJob):
         run_trial(job, emit, should_stop, desk)
     else:
         evaluate_bundle(job, emit, should_stop, desk)

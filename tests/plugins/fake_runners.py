@@ -1,5 +1,6 @@
 """Runners for workers in tests: what a job does is written in its candidate; none of them needs torch."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -98,6 +99,26 @@ def report_nan(job, emit, should_stop):
 def kill_itself(job, emit, should_stop):
     sys.stderr.write("I ate all the memory\n")
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crash_in_native_code(job, emit, should_stop):
+    ctypes.string_at(0)
+
+
+def eat_memory(job, emit, should_stop):
+    """Joins a control group with little memory, and takes more."""
+    Path(job.candidate.values["group"], "cgroup.procs").write_text(str(os.getpid()))
+    pages = bytearray(job.candidate.values["bytes"])
+    for place in range(0, len(pages), 4096):
+        pages[place] = 1
+
+
+def work_silently(job, emit, should_stop):
+    """Goes on for a while without an event, as a long training between two looks."""
+    until = time.monotonic() + job.candidate.values["last"]
+    while time.monotonic() < until and not should_stop():
+        time.sleep(0.01)
+    emit(finished(job))
 
 
 def exit_at_once(job, emit, should_stop):

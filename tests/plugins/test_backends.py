@@ -1,5 +1,19 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
 from seedbed.registry.conformance import BackendContract
 
 
 class TestBackends(BackendContract):
-    """Every built-in of this kind."""
+    """Every built-in of this kind; the one that needs GPUs is told of two."""
+
+    @pytest.fixture(autouse=True)
+    def _gpus(self, monkeypatch):
+        monkeypatch.syspath_prepend(str(Path(__file__).parent))
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def options(self, spec):
+        found = super().options(spec)
+        return replace(found, gpus="fake_gpus:query") if spec.name == "cuda" else found

@@ -16,7 +16,6 @@ from safetensors.torch import load_file
 
 from seedbed.core.data.columns import column, origins
 from seedbed.core.data.dataset import Dataset, ReadContext
-from seedbed.core.data.feeding.opening import open_source
 from seedbed.core.data.feeding.source import Source
 from seedbed.core.data.preparing.prepare_again import prepare_again
 from seedbed.core.data.reading.inputs import dataset_as_is, dataset_at, dataset_in_memory
@@ -32,7 +31,8 @@ from seedbed.core.results.scoring import score_all
 from seedbed.core.task import Task
 from seedbed.core.training.assemble import Net, build_augmenters, restore_model
 from seedbed.core.training.context import PLAIN
-from seedbed.core.training.desk import pick_device
+from seedbed.core.training.desk import open_rows
+from seedbed.core.training.devices import pick_device
 from seedbed.core.training.evaluate import Stop, never, predict_rows
 from seedbed.core.training.predictions import THRESHOLD, softened
 
@@ -253,7 +253,7 @@ class Model:
     def _predict_dataset(self, dataset: Dataset, cache: Path) -> tuple[np.ndarray, dict[int, str]]:
         """Prepare as at training and predict; rows that cannot be read have outputs of NaN."""
         ready = prepare_again(dataset, self.bundle.form, cache)
-        source = open_source(self.task.modality, ready.prepared.folder, ready.tokens_folder, self.device)
+        source = open_rows(self.task.modality, ready.prepared.folder, ready.tokens_folder, self.device)
         outputs = self.predict_rows(source, np.arange(len(dataset)))
         reasons = dict(ready.prepared.unreadable)
         unreadable = {row: reasons.get(row, "is empty") for row in np.flatnonzero(~ready.prepared.usable()).tolist()}

@@ -120,7 +120,9 @@ class TrialJob:
     was then. With `ingredients`, folders of trials of like nets, nothing is trained: their weights are averaged.
     One that is `resumable` leaves its whole state in its folder at each look and when it is asked to end, and goes on
     from what it finds there: for backends whose machines may be taken away. `place` is the proposal's: what runs the
-    trial already.
+    trial already. Of an accelerator it takes `memory_bytes` at most, what other trials were not promised; 0: all.
+    With several `processes` each batch is shared among them, one a device; `gpus` are the devices where a backend has
+    chosen them, as CUDA_VISIBLE_DEVICES names them.
     """
 
     trial: int
@@ -142,6 +144,9 @@ class TrialJob:
     ingredients: tuple[str, ...] = ()
     script: tuple[Decision, ...] | None = None
     resumable: bool = False
+    memory_bytes: int = 0
+    processes: int = 1
+    gpus: tuple[str, ...] = ()
     place: str = ""
 
 

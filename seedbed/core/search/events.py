@@ -139,7 +139,8 @@ class EpochFinished(Event):
 
     `epoch` counts passes over the training part and need not be whole, `progress` in [0, 1] is the
     share of the planned work, `score` the task's metric, `seconds` the trial's age. `decisions` are those made
-    since the last event: with all of a trial's it can be done again in work units alone.
+    since the last event: with all of a trial's it can be done again in work units alone. `peak_bytes` is the most that
+    the trial had taken of an accelerator by now, 0 where that is not measured.
     """
 
     trial: int
@@ -152,6 +153,7 @@ class EpochFinished(Event):
     is_best: bool
     lr: float = 0.0
     decisions: tuple[Decision, ...] = ()
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,7 +163,8 @@ class TrialFinished(Event):
     `row_seconds` is what predicting one row took among many. Of a row on its own: `latency_p50` and `latency_p95`,
     in seconds on this machine, and `memory_bytes`, what its prediction takes beside the weights. `size_bytes` is the
     checkpoint's. 0 where it was not measured. `knows_valid` where the model went on to learn from the rows that it
-    was judged by. `decisions` are those made since the last look.
+    was judged by. `decisions` are those made since the last look. `peak_bytes` is the most that the trial had taken of
+    an accelerator.
     """
 
     trial: int
@@ -177,6 +180,7 @@ class TrialFinished(Event):
     size_bytes: int = 0
     knows_valid: bool = False
     decisions: tuple[Decision, ...] = ()
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

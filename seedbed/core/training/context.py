@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,11 +23,13 @@ from seedbed.core.search.events import EpochFinished, Event
 from seedbed.core.specs import MetricSpec
 from seedbed.core.task import written
 from seedbed.core.training.assemble import Net
+from seedbed.core.training.compiling import Compilation
 from seedbed.core.training.decisions import Decisions
 from seedbed.core.training.evaluate import CutShort, Stop, predict_rows
 from seedbed.core.training.member import CHECKPOINT, PREDICTIONS, Member
 from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.outputs import loss_targets, mean_loss
+from seedbed.core.training.parallel import Ring
 from seedbed.core.training.predictions import Predictions
 
 PLAIN = Numerics("float32", "channels_last")
@@ -99,6 +101,9 @@ class Context:
     """What the kept checkpoint predicts of the validation part as `finish` would compute it, where that is known."""
     model: Net | None = None
     """The net that was finished last."""
+    ring: Ring | None = None
+    """The processes that share the trial, if it has several."""
+    compilations: dict[Hashable, Compilation] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     decisions: Decisions = field(default_factory=Decisions)
     seen: list[float] = field(default_factory=list)

@@ -16,6 +16,7 @@ from seedbed.core.data.view import View
 from seedbed.core.errors import Diverged
 from seedbed.core.protocols import Augmenter
 from seedbed.core.training.decisions import Decisions
+from seedbed.core.training.devices import device_of
 from seedbed.core.training.memory import give_back, is_out_of_memory, too_large
 from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.outputs import readout
@@ -150,7 +151,7 @@ def _batch_size(view: View, device: torch.device) -> int:
     On a CPU large batches fall out of its caches: EfficientNet-Lite0 at 128 px takes half as much again to
     twice the time an image in batches of 128 as in those of 32, and MiniLM three times as much a sentence.
     """
-    if device.type != "cpu":
+    if device_of(device).is_accelerator:
         return _MOST_ROWS
     if not view.resolution:
         return _MOST_SEQUENCES

@@ -23,7 +23,9 @@ from seedbed.core.training.assemble import (
     build_model,
     load_pretrained,
 )
+from seedbed.core.training.compiling import forward_for
 from seedbed.core.training.context import PLAIN, Context, Result
+from seedbed.core.training.devices import device_of
 from seedbed.core.training.folds import over_folds
 from seedbed.core.training.lap import (
     LEAST_LAP,
@@ -41,6 +43,7 @@ from seedbed.core.training.memory import Demand, least_rows, measure, parts_here
 from seedbed.core.training.numerics import Numerics, calibrate, choices, default
 from seedbed.core.training.pace import Pace
 from seedbed.core.training.probing import fit_probe
+from seedbed.core.training.sharing import share_with, since_then
 from seedbed.core.training.train import Lesson, Phase, train
 from seedbed.core.training.unfreezing import Unfreezing
 
@@ -184,9 +187,7 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
         layer_decay=options.layer_decay,
         is_gradual=options.unfreeze_share > 0,
     )
-    if since:
-        whole = parts.schedule
-        parts = replace(parts, schedule=lambda progress: whole(since + (1.0 - since) * progress))
+    parts = since_then(parts, since)
     batch_size = _batch_size(context)
     phases = _phases(context, options)
     demand = _demand(context, model, phases[-1].view)
@@ -198,7 +199,7 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
     lesson = Lesson(
         source=context.source,
         rows=context.train_rows,
-        targets=context.targets.to(context.device),
+        targets=context.targets.to(device_of(context.device).feeds_from),
         phases=phases,
         batch_size=batch_size,
         numerics=numerics,
@@ -210,6 +211,10 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
         clock=context.clock,
     )
     pace = _plan(context, lesson, demand)
+    if context.ring is not None:
+        share_with(context.ring, model, lesson, options, since)
+    else:
+        lesson.forward = forward_for(context, parts, lesson, pace.max_steps, is_gradual=options.unfreeze_share > 0)
     result = _follow(context, parts, lesson, pace)
     if lesson.accumulated > 1:
         context.notes.append(

@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from seedbed.core.protocols import Augmenter
 from seedbed.core.training.assemble import Net, build_augmenters
 from seedbed.core.training.context import PLAIN, Context
+from seedbed.core.training.devices import device_of
 from seedbed.core.training.evaluate import predict_rows
 from seedbed.core.training.member import CHECKPOINT
 
@@ -140,11 +141,12 @@ def timed(predict: Callable[[int], object], seconds: float, clock: Callable[[], 
 
 def peak_bytes(predict: Callable[[], object], device: torch.device) -> int:
     """Return what a call takes at its height, as `Footprint.memory_bytes` says."""
-    if device.type == "cuda":
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
+    there = device_of(device)
+    if there.counts_memory:
+        there.reset_peak()
+        before = there.taken_bytes()
         predict()
-        return max(torch.cuda.max_memory_allocated(device) - before, 0)
+        return max(there.highest_bytes() - before, 0)
     live = _Live()
     with live:
         predict()

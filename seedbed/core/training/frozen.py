@@ -26,7 +26,8 @@ from seedbed.core.settings import Settings
 from seedbed.core.specs import ArchitectureSpec, WeightsSpec
 from seedbed.core.task import Task
 from seedbed.core.training.assemble import Net, build_model, chosen_weights, load_pretrained, make_view
-from seedbed.core.training.desk import pick_device
+from seedbed.core.training.desk import room_on
+from seedbed.core.training.devices import pick_device
 from seedbed.core.training.evaluate import forward_rows
 from seedbed.core.training.features import BATCH, FeatureStore, compute, identity_of, open_store
 from seedbed.core.training.member import components_of
@@ -241,7 +242,7 @@ def _open(
     model.to(device).eval()
     numerics: Numerics = default(device)
     numerics.lay_out_model(model)
-    images = Images(prepared.folder, device)
+    images = Images(prepared.folder, device, room_on(device))
 
     def forward(batch: np.ndarray) -> np.ndarray:
         tensor = forward_rows(model.backbone, images, torch.from_numpy(batch), view, numerics)

@@ -23,6 +23,7 @@ from torch.func import functional_call
 
 from seedbed.core.data.feeding.source import Inputs
 from seedbed.core.errors import TooLarge
+from seedbed.core.training.devices import device_of, own_random
 from seedbed.core.training.numerics import Numerics
 
 _USABLE = 0.8
@@ -139,13 +140,12 @@ def _kept(model: nn.Module, inputs: Inputs, numerics: Numerics, device: torch.de
         return tensor
 
     was_training = model.training
-    devices = [device] if device.type == "cuda" else []
     threads = torch.get_num_threads()
     # Two rows are nothing to share: threads that wait for each other on a busy machine take far longer than one.
     torch.set_num_threads(1)
     model.train()
     try:
-        with torch.random.fork_rng(devices), torch.enable_grad(), saved_tensors_hooks(pack, lambda each: each):
+        with own_random(device), torch.enable_grad(), saved_tensors_hooks(pack, lambda each: each):
             with numerics.autocast(device):
                 # On copies of the buffers: batch normalisation would count these rows. What comes out is held until
                 # all is counted, so that no memory is used twice meanwhile.
@@ -165,10 +165,8 @@ def _dense_parts(tensor: Tensor) -> tuple[Tensor, ...]:
 
 def free_bytes(device: torch.device) -> int:
     """Return how many bytes may still be taken on a device."""
-    if device.type == "cuda":
-        # What torch keeps of blocks that were freed is ours as well.
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(torch.cuda.mem_get_info(device)[0] + kept)
+    if (found := device_of(device).memory()) is not None:
+        return found[0]
     return int(min([psutil.virtual_memory().available, *left_in_groups()]))
 
 
@@ -208,8 +206,9 @@ def _left_in(group: Path) -> int | None:
 def give_back(device: torch.device) -> None:
     """Hand freed memory that this process keeps for itself back to the device or the system."""
     gc.collect(1)  # what an attempt left is young, and to look at all there is takes a fifth of a second
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    found = device_of(device)
+    if found.memory() is not None:
+        found.give_back()
         return
     with suppress(AttributeError, OSError, TypeError):  # glibc alone has it; workers keep gigabytes on purpose
         ctypes.CDLL(None).malloc_trim(0)
@@ -276,7 +275,7 @@ class Snapshot:
     def __init__(self, model: nn.Module, device: torch.device) -> None:
         self._buffers = [each for each in model.buffers() if each.layout == torch.strided]
         self._copies = [each.clone() for each in self._buffers]
-        self._device = device
+        self._device = device_of(device)
         self.take()
 
     @torch.no_grad()
@@ -285,7 +284,7 @@ class Snapshot:
         if self._buffers:
             torch._foreach_copy_(self._copies, self._buffers)
         self._random = torch.get_rng_state()
-        self._random_there = torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else None
+        self._random_there = self._device.random_state()
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -294,4 +293,4 @@ class Snapshot:
             torch._foreach_copy_(self._buffers, self._copies)
         torch.set_rng_state(self._random)
         if self._random_there is not None:
-            torch.cuda.set_rng_state(self._random_there, self._device)
+            self._device.set_random_state(self._random_there)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from seedbed.core.training.depthwise import is_depthwise, quicken, restore
+from seedbed.core.training.devices import Precision, device_of, own_random
 
-Precision = Literal["float32", "bfloat16", "float16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 
 log = logging.getLogger(__name__)
@@ -90,13 +90,13 @@ def choices(device: torch.device, *, images: bool = True, depthwise: bool = Fals
         images: the inputs have a memory format to choose; else there is the precision alone.
         depthwise: gradients of depthwise convolutions will be needed.
     """
-    if device.type not in ("cpu", "cuda"):
-        return (Numerics("float32", "contiguous"),)
-    is_half = device.type == "cuda" and not torch.cuda.is_bf16_supported()
-    low: Precision = "float16" if is_half else "bfloat16"
-    if not images:
-        return (Numerics(low), Numerics("float32"))  # the format, which means nothing here, is that of all models
-    if device.type == "cuda":
+    there = device_of(device)
+    precisions = there.precisions
+    if not images or not there.has_channels_last:
+        usual = default(device).memory_format  # where it means nothing, that of all models
+        return tuple(Numerics(each, usual) for each in precisions)
+    low = precisions[0]
+    if there.is_accelerator:
         return (Numerics(low, "channels_last"), Numerics(low, "contiguous"), Numerics("float32", "channels_last"))
     # The winner differs from CPU to CPU and from net to net. On one with AVX512-BF16 bfloat16 made a small residual
     # net 2.2 times faster than float32. EfficientNet-Lite0 it made 1.7 times slower, until the gradients of its
@@ -111,7 +111,7 @@ def choices(device: torch.device, *, images: bool = True, depthwise: bool = Fals
 
 def default(device: torch.device) -> Numerics:
     """Return what to use where the clock may not decide: a run without time limit must repeat exactly."""
-    return Numerics("float32", "contiguous") if device.type == "mps" else Numerics("float32", "channels_last")
+    return Numerics("float32", "channels_last" if device_of(device).has_channels_last else "contiguous")
 
 
 def calibrate(
@@ -138,7 +138,7 @@ def calibrate(
         most_seconds: after which no further step is begun; the fastest so far stands.
     """
     if key not in known:
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        with own_random(device):
             known[key] = _fastest(model, inputs, device, train, clock, repeats, clock() + most_seconds)
     return known[key]
 
@@ -192,16 +192,17 @@ def _make_step(
     twin = copy.deepcopy(model).train(train)  # batch statistics and gradients must not reach the real one
     numerics.lay_out_model(twin)
     batch = numerics.lay_out(inputs)
+    there = device_of(device)
 
     def step() -> float:
         start = clock()
-        with torch.set_grad_enabled(train), numerics.autocast(device):
-            output = twin(*batch)
-        if output.requires_grad:
-            output.float().square().mean().backward()
-            twin.zero_grad(set_to_none=True)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        with there.hasty():
+            with torch.set_grad_enabled(train), numerics.autocast(device):
+                output = twin(*batch)
+            if output.requires_grad:
+                output.float().square().mean().backward()
+                twin.zero_grad(set_to_none=True)
+        there.synchronize()
         return clock() - start
 
     return step

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from typing import Any, cast
@@ -18,10 +18,12 @@ from seedbed.core.data.feeding.source import Inputs, Source, epochs
 from seedbed.core.data.view import View
 from seedbed.core.errors import Diverged
 from seedbed.core.training.assemble import Assembled
+from seedbed.core.training.devices import device_of
 from seedbed.core.training.evaluate import Stop, Stopped
 from seedbed.core.training.memory import Snapshot, give_back, is_out_of_memory, least_rows, more_parts, too_large
 from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.pace import Pace
+from seedbed.core.training.parallel import Ring
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ class Lesson:
     rows: Tensor
     """Training rows (N,) int64, on the CPU."""
     targets: Tensor
-    """Targets of all rows of the dataset, in the form that the loss takes, on the source's device."""
+    """Targets of all rows of the dataset, in the form that the loss takes, where batches are made."""
     phases: Sequence[Phase]
     batch_size: int
     numerics: Numerics
@@ -67,6 +69,12 @@ class Lesson:
     accumulated: int = 1
     """In how many parts a batch goes through the model; raised, in place, where memory runs out."""
     clock: Callable[[], float] = time.monotonic
+    forward: Callable[..., Tensor] | None = None
+    """What is called in steps in place of the model: the model compiled, or with the gradients of other processes."""
+    samples: torch.Generator = field(default_factory=torch.Generator)
+    """What changes of single images are drawn with where a ring shares the training; else `generator`."""
+    ring: Ring | None = None
+    """The processes that this training is shared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,17 @@ class _Window:
 def train(
     parts: Assembled, lesson: Lesson, pace: Pace, *, reserve: Callable[[], float], should_stop: Stop
 ) -> Iterator[Look]:
+    """Train as `_train` does; the other processes of a trial are told when it ends, one way or another."""
+    try:
+        yield from _train(parts, lesson, pace, reserve=reserve, should_stop=should_stop)
+    finally:
+        if lesson.ring is not None and lesson.ring.leads:
+            lesson.ring.rest()
+
+
+def _train(
+    parts: Assembled, lesson: Lesson, pace: Pace, *, reserve: Callable[[], float], should_stop: Stop
+) -> Iterator[Look]:
     """Train in place until the pace is over, yielding about `lesson.looks` times, the last time at the end.
 
     Args:
@@ -101,7 +120,11 @@ def train(
     device = lesson.source.device
     before = Snapshot(parts.model, device)
     scaler = torch.amp.GradScaler(device.type, enabled=lesson.numerics.needs_scaling())
-    noise = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=lesson.generator)))
+    there = device_of(device)
+    seed = int(torch.randint(2**62, (), generator=lesson.generator))
+    seed += lesson.ring.rank if lesson.ring else 0
+    noise = torch.Generator(there.feeds_from).manual_seed(seed)
+    lesson.samples.manual_seed(seed)
     total, steps, seen = torch.zeros((), device=device), 0, 0
     window, next_look = _Window(lesson.clock(), 0), 1
     cuts = [*lesson.cuts, math.inf]
@@ -109,11 +132,15 @@ def train(
     for rows in epochs(lesson.source, lesson.rows, lesson.batch_size, lesson.generator):
         if should_stop():
             raise Stopped
+        if lesson.ring is not None and not lesson.ring.may_step(pace):
+            return
         lesson.before_step(pace.progress)
         factor = parts.schedule(pace.progress)
         for group in parts.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
-        loss = _step(parts, lesson, rows, pace, scaler, noise, before)
+        with there.hasty():
+            loss = _step(parts, lesson, rows, pace, scaler, noise, before)
+        there.mark_step()
         seen += len(rows)
         pace.advance()
         for regularizer in parts.regularizers:
@@ -159,8 +186,11 @@ def _step(
 ) -> Tensor:
     """Do one optimizer step and return its loss, still on the device."""
     view = next((phase.view for phase in lesson.phases if pace.progress < phase.until), lesson.phases[-1].view)
-    inputs, targets = _batch(parts, lesson, rows, view, noise)
-    loss = _backward(parts, lesson, inputs, targets, pace, scaler, before)
+    own = rows if lesson.ring is None else lesson.ring.share(rows)
+    inputs, targets = _batch(parts, lesson, own, view, noise)
+    loss = _backward(parts, lesson, inputs, targets, pace, scaler, before, weight=_weight(lesson, len(own), len(rows)))
+    if lesson.ring is not None:
+        loss = lesson.ring.mean(loss)
     scaler.unscale_(parts.optimizer)
     for regularizer in parts.regularizers:
         regularizer.on_gradients(parts.model)
@@ -177,6 +207,8 @@ def _backward(
     pace: Pace,
     scaler: torch.amp.GradScaler,
     before: Snapshot,
+    *,
+    weight: float = 1.0,
 ) -> Tensor:
     """Leave the gradients of a batch's mean loss in the model and return that loss.
 
@@ -191,10 +223,10 @@ def _backward(
     while True:
         parts.optimizer.zero_grad(set_to_none=True)
         try:
-            loss = _accumulate(parts, lesson, inputs, targets, scaler)
+            loss = _accumulate(parts, lesson, inputs, targets, scaler, weight)
             break
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
+            if not is_out_of_memory(error) or lesson.ring is not None:  # the others are in the middle of this step
                 raise
             lesson.accumulated = _more(lesson, least_rows(parts.model), len(targets), error)
         # Not until here: the error's traceback held all that the attempt had allocated.
@@ -224,22 +256,27 @@ def _count(lesson: Lesson, least: int, rows: int) -> int:
 
 
 def _accumulate(
-    parts: Assembled, lesson: Lesson, inputs: Inputs, targets: Tensor, scaler: torch.amp.GradScaler
+    parts: Assembled, lesson: Lesson, inputs: Inputs, targets: Tensor, scaler: torch.amp.GradScaler, weight: float
 ) -> Tensor:
-    """Add up the gradients of a batch's parts, each weighted by its rows; return the loss of the whole.
+    """Add up the gradients of a batch's parts, each weighted by its rows; return the loss of the whole, times `weight`.
 
     Batch normalisation is the one thing that sees a difference: its statistics are those of a part.
     """
     losses = list[Tensor]()
     for few, wanted in _pieces(lesson, least_rows(parts.model), inputs, targets):
         with lesson.numerics.autocast(lesson.source.device):
-            outputs = parts.model(*few)
+            outputs = (lesson.forward or parts.model)(*few)
         loss = parts.loss(outputs.float(), wanted).mean()
-        if len(wanted) < len(targets):
-            loss = loss * (len(wanted) / len(targets))
+        if (share := weight * len(wanted) / len(targets)) != 1.0:
+            loss = loss * share
         scaler.scale(loss).backward()
         losses.append(loss.detach())
     return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+
+def _weight(lesson: Lesson, own: int, batch: int) -> float:
+    """Return what the rows that go through the net here count for, beside those of other processes."""
+    return 1.0 if lesson.ring is None else lesson.ring.weight(own, batch)
 
 
 def _pieces(lesson: Lesson, least: int, inputs: Inputs, targets: Tensor) -> Iterator[tuple[Inputs, Tensor]]:
@@ -254,9 +291,11 @@ def _pieces(lesson: Lesson, least: int, inputs: Inputs, targets: Tensor) -> Iter
 
 def _batch(parts: Assembled, lesson: Lesson, rows: Tensor, view: View, noise: torch.Generator) -> tuple[Inputs, Tensor]:
     """Return augmented inputs, as the model takes them, and their targets, as the loss does."""
-    change = None if parts.samples is None else partial(parts.samples, generator=lesson.generator)
+    # The order of the batches is drawn from the lesson's generator, and is the same in all processes of a trial.
+    drawn = lesson.generator if lesson.ring is None else lesson.samples
+    change = None if parts.samples is None else partial(parts.samples, generator=drawn)
     inputs = lesson.source.gather(rows, view, change)
-    targets = lesson.targets[rows.to(lesson.source.device)]
+    targets = lesson.targets[rows.to(lesson.targets.device)]
     for augment in parts.augmenters:
         found = cast(Callable[..., Any], augment)(*inputs, noise)  # a batch of images, or inputs and mask
         inputs = found if isinstance(found, tuple) else (found,)
@@ -265,4 +304,4 @@ def _batch(parts: Assembled, lesson: Lesson, rows: Tensor, view: View, noise: to
         for regularizer in parts.regularizers:
             first, targets = regularizer.on_batch(first, targets, noise)
         inputs = (first, *inputs[1:])
-    return lesson.numerics.lay_out(lesson.source.ready(inputs, view)), targets
+    return lesson.numerics.lay_out(lesson.source.ready(inputs, view)), targets.to(lesson.source.device)

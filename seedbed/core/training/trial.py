@@ -24,12 +24,14 @@ from seedbed.core.specs import MetricSpec
 from seedbed.core.training.assemble import make_view
 from seedbed.core.training.context import Context, Result
 from seedbed.core.training.decisions import Decisions, ScriptOver, ended_after
-from seedbed.core.training.desk import Desk, pick_device
+from seedbed.core.training.desk import Desk
+from seedbed.core.training.devices import device_of, own_random, pick_device
 from seedbed.core.training.evaluate import CutShort, Stop, Stopped
 from seedbed.core.training.finetune import run_policy
 from seedbed.core.training.footprint import Footprint, measure_footprint
 from seedbed.core.training.member import Member, components_of
 from seedbed.core.training.memory import is_out_of_memory, too_large
+from seedbed.core.training.peaks import measured_memory, with_peaks
 from seedbed.core.training.soup import blend_weights
 from seedbed.core.training.subset import nested
 
@@ -58,12 +60,13 @@ def run_trial(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "candidate.json").write_bytes(msgspec.json.format(msgspec.json.encode(job.candidate)))
         device = pick_device(job.device)
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _threads_for(job):
-            torch.manual_seed(job.seed)
-            context = _open(job, emit, should_stop, desk, device, started, clock)
+        with measured_memory(device, job.memory_bytes), own_random(device), _threads_for(job):
+            device_of(device).seed(job.seed)
+            context = _open(job, with_peaks(emit, device), should_stop, desk, device, started, clock)
             result = blend_weights(context) if job.ingredients else run_policy(context)
+            peak = device_of(device).peak_bytes()
             cost = measure_footprint(context, context.model)
-        emit(_finished(job, context, result, cost))
+        emit(_finished(job, context, result, cost, peak))
     except Stopped:
         emit(_stopped(job, context, "stopped on request", clock() - started))
     except CutShort as lag:
@@ -113,6 +116,8 @@ def _open(
         should_stop=_watch(should_stop, deadline, job.grace / 2, clock),
         generator=torch.Generator().manual_seed(job.seed),
         calibrations=desk.calibrations,
+        compilations=desk.compilations,
+        ring=desk.ring,
         metric=lookup.load(spec)(spec.options()),
         metric_spec=spec,
         started=started,
@@ -174,7 +179,7 @@ def _watch(should_stop: Stop, deadline: float | None, overtime: float, clock: Ca
     return watched
 
 
-def _finished(job: TrialJob, context: Context, result: Result, cost: Footprint) -> TrialFinished:
+def _finished(job: TrialJob, context: Context, result: Result, cost: Footprint, peak: int) -> TrialFinished:
     return TrialFinished(
         trial=job.trial,
         score=result.score,
@@ -189,6 +194,7 @@ def _finished(job: TrialJob, context: Context, result: Result, cost: Footprint) 
         memory_bytes=cost.memory_bytes,
         size_bytes=cost.size_bytes,
         decisions=context.decisions.taken(),
+        peak_bytes=peak,
     )
 
 

@@ -1,4 +1,4 @@
-"""Built-in backends: in this process, and in supervised worker processes on this machine."""
+"""Built-in backends: in this process, and in supervised worker processes on this machine, with or without GPUs."""
 
 from __future__ import annotations
 
@@ -21,16 +21,23 @@ class InlineOptions:
 
 @dataclass(frozen=True)
 class LocalOptions:
-    """All but `runner` (as for `inline`) in seconds.
+    """Of worker processes; `runner` as for `inline`.
 
-    A job that was asked to stop has `patience` to do so, a worker process `start_seconds` to get
-    ready; `mercy` lies between SIGTERM and SIGKILL.
+    In seconds: a job that was asked to stop has `patience` to do so, a worker process `start_seconds` to get ready;
+    `mercy` lies between SIGTERM and SIGKILL, and a job that gives no sign of life for as long as `silence` is ended by
+    force, time limit or not. `python` is the interpreter that workers run in, ours by default: one of
+    an environment that has another torch, as XLA needs it. A GPU gets `per_gpu` workers at most; 0: as many as are
+    found to do more work together. `gpus` says what GPUs there are ("module:function"; another one is for tests).
     """
 
     runner: str = "seedbed.core.work:run"
     patience: float = 5.0
     start_seconds: float = 180.0
     mercy: float = 2.0
+    silence: float = 900.0
+    python: str = ""
+    per_gpu: int = 0
+    gpus: str = "seedbed.plugins.backends.gpus:query"
 
 
 @dataclass(frozen=True)
@@ -70,4 +77,10 @@ def register_backends() -> Iterator[BackendSpec]:
         build="seedbed.plugins.backends.ray_cluster.backend:RayBackend",
         options=RayOptions,
         requires=Requires(modules=("ray",)),
+    )
+    yield BackendSpec(
+        name="cuda",
+        summary="As local, on NVIDIA GPUs or not at all: a trial on each, or several small ones side by side.",
+        build="seedbed.plugins.backends.local:CudaBackend",
+        options=LocalOptions,
     )

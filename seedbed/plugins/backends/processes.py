@@ -20,8 +20,12 @@ from seedbed.core.errors import PluginError
 from seedbed.core.network import OFFLINE_VARIABLES
 
 
-def start(module: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start(
+    module: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str], python: str = ""
+) -> subprocess.Popen[bytes]:
     """Start `python -m module`, its stdin and stdout pipes to us, its stderr appended to the log.
+
+    `python` is the interpreter, by default our own.
 
     A program of its own rather than multiprocessing: the user's `__main__` is not imported again, and
     it works in notebooks and from any thread.
@@ -29,12 +33,13 @@ def start(module: str, arguments: Sequence[str], log: Path, environment: Mapping
     Raises:
         PluginError: there is no interpreter to start, as in a frozen application.
     """
-    if not sys.executable:
+    python = python or sys.executable
+    if not python:
         raise PluginError("This program does not know its Python interpreter; use the backend 'inline'.")
     with log.open("ab") as stderr:
         # -P: `python -m` would look for modules in the current folder, where a user's random.py may lie.
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", module, *arguments],
+            [python, "-P", "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -57,7 +62,7 @@ def environment(threads: int, *, offline: bool = False) -> dict[str, str]:
     `offline` keeps the process off the network, and the clients of the hub that plugins may use.
     """
     found = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    if paths := _import_path():
+    if paths := import_path():
         found["PYTHONPATH"] = os.pathsep.join(paths)
     if threads > 0:
         found |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
@@ -67,7 +72,7 @@ def environment(threads: int, *, offline: bool = False) -> dict[str, str]:
     return found
 
 
-def _import_path() -> list[str]:
+def import_path() -> list[str]:
     """The folders that a fresh interpreter would not search by itself, in our order.
 
     With them a worker finds the plugins that lie beside a user's script, and this very Seedbed even

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import subprocess
 import threading
 import time
@@ -47,7 +48,12 @@ class Gone:
     """Nothing more will come from the worker."""
 
 
-Message = Event | Ready | Broken | Garbled | Gone
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The worker's job goes on."""
+
+
+Message = Event | Ready | Alive | Broken | Garbled | Gone
 
 
 def parse(line: bytes) -> Message:
@@ -58,6 +64,8 @@ def parse(line: bytes) -> Message:
             return Ready()
         if "broken" in found:
             return Broken(found["broken"])
+        if "alive" in found:
+            return Alive()
         return from_builtins(found)
     except (msgspec.DecodeError, DataError) as error:
         return Garbled(f"{line[:80]!r} ({error})")
@@ -70,13 +78,18 @@ def job_line(job: Job) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """A job under way; all in seconds, `since` and `stop_asked` readings of one monotonic clock."""
+    """A job under way; all in seconds, `since`, `heard` and `stop_asked` readings of one monotonic clock.
+
+    `heard` is when it last gave a sign of life, `silence` how long it may give none.
+    """
 
     since: float
     allowed: float | None
     grace: float
     stop_asked: float | None
     patience: float
+    heard: float = 0.0
+    silence: float = math.inf
 
     def verdict(self, now: float) -> str:
         """Why the job must be ended by force now; empty while it need not be."""
@@ -84,6 +97,8 @@ class Watch:
             return f"stopped on request: ended by force after {self.patience:g} s without an answer"
         if self.allowed is not None and now >= self.since + self.allowed + self.grace:
             return f"still running {self.grace:g} s past its {self.allowed:.3g} s: ended by force"
+        if now >= max(self.heard, self.since) + self.silence:
+            return f"no sign of life for {self.silence:g} s: ended by force"
         return ""
 
 
@@ -102,10 +117,10 @@ def allowed_seconds(job: Job, unix_now: float) -> float | None:
 class Worker:
     """A process, its job, and how its life is going; changed by the backend's thread alone.
 
-    `since` is when the job's clock began, `ending` why we are ending the process, `takes_jobs` turns
-    false once it cannot be talked to. `strikes` counts the predecessors in a row that died before
-    they were ready. `is_lost` turns true if it has died but something it left behind, out of our
-    reach, holds its pipe open, so that `Gone` will not come.
+    `since` is when the job's clock began, `heard` when something last came of the process, `ending` why we are ending
+    it, `takes_jobs` turns false once it cannot be talked to. `strikes` counts the predecessors in a row that died
+    before they were ready. `is_lost` turns true if it has died but something it left behind, out of our reach, holds
+    its pipe open, so that `Gone` will not come.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], log_file: Path, *, index: int, strikes: int = 0) -> None:
@@ -121,7 +136,7 @@ class Worker:
         self.is_lost = False
         self.broken = ""
         self.ending = ""
-        self.born = self.since = time.monotonic()
+        self.born = self.since = self.heard = time.monotonic()
         self._stop_asked: float | None = None
         self._allowed: float | None = None
         self._kill_at = float("inf")
@@ -177,7 +192,7 @@ class Worker:
             self.takes_jobs = False
         return self.takes_jobs
 
-    def look_after(self, now: float, *, patience: float, start_seconds: float, mercy: float) -> None:
+    def look_after(self, now: float, *, patience: float, start_seconds: float, mercy: float, silence: float) -> None:
         """Do what it is time for: end what overran, kill what will not end, sweep up after the dead."""
         if self.process.poll() is not None:
             self._died_at = self._died_at or now
@@ -196,6 +211,8 @@ class Worker:
                 grace=self.job.grace,
                 stop_asked=self._stop_asked,
                 patience=patience,
+                heard=self.heard,
+                silence=silence,
             )
             if reason := watch.verdict(now):
                 self.end(reason, mercy)

@@ -8,21 +8,31 @@ import torch
 
 from seedbed.core.errors import UnknownName
 from seedbed.core.protocols import ParamGroups
+from seedbed.core.training.devices import device_of
 from seedbed.plugins.optimizers.updates import Lion, RMSprop
 
 if TYPE_CHECKING:
     from seedbed.plugins.optimizers import AdamWOptions, LionOptions, RmspropOptions, SgdOptions, TimmOptions
 
 
+def fused(groups: ParamGroups) -> bool | None:
+    """Whether every weight lies where torch has a kernel that does one pass over the weights instead of five.
+
+    None, not False, where it has none: torch then takes its next best, a few kernels for all weights together.
+    """
+    weights = [each for group in groups for each in group["params"]]
+    return all(each.is_floating_point() and device_of(each.device).has_fused_optimizers for each in weights) or None
+
+
 def sgd(groups: ParamGroups, options: SgdOptions) -> torch.optim.Optimizer:
-    """Build SGD; the fused kernel does one pass over the weights instead of five."""
+    """Build SGD."""
     return torch.optim.SGD(
         groups,
         lr=options.lr,
         momentum=options.momentum,
         weight_decay=options.weight_decay,
         nesterov=options.nesterov and options.momentum > 0,
-        fused=True,
+        fused=fused(groups),
     )
 
 
@@ -33,7 +43,7 @@ def adamw(groups: ParamGroups, options: AdamWOptions) -> torch.optim.Optimizer:
         lr=options.lr,
         betas=(options.beta1, options.beta2),
         weight_decay=options.weight_decay,
-        fused=True,
+        fused=fused(groups),
     )
 
 

@@ -168,12 +168,6 @@ def test_on_a_cpu_what_is_free_is_what_the_system_and_its_groups_leave(monkeypat
     assert free_bytes(CPU) == 300
 
 
-def test_on_a_gpu_the_blocks_that_torch_keeps_are_free_as_well(monkeypatch):
-    for name, found in {"mem_get_info": (1000, 9000), "memory_reserved": 500, "memory_allocated": 200}.items():
-        monkeypatch.setattr(torch.cuda, name, lambda device, found=found: found)
-    assert free_bytes(torch.device("cuda")) == 1300
-
-
 def group(folder, **files):
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():

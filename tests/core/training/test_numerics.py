@@ -6,6 +6,7 @@ from core.training.helpers import FakeClock, Tiny
 from torch import nn
 
 from seedbed.core.training.assemble import Net
+from seedbed.core.training.devices import KINDS, Device
 from seedbed.core.training.numerics import Numerics, calibrate, choices, default
 
 CPU = torch.device("cpu")
@@ -205,11 +206,19 @@ def test_recurrent_layers_can_be_measured(kind):
     assert found in choices(CPU, images=False)
 
 
-def test_where_there_is_nothing_to_choose_nothing_is_measured():
+class OneWay(Device):
+    """A device that computes in one way alone."""
+
+    precisions = ("float32",)
+    has_channels_last = False
+
+
+def test_where_there_is_nothing_to_choose_nothing_is_measured(monkeypatch):
     class Untouchable(nn.Module):
         def forward(self, inputs):
             raise AssertionError
 
+    monkeypatch.setitem(KINDS, "mps", OneWay)
     elsewhere = torch.device("mps")
     found = calibrate(Untouchable(), (torch.ones(1, 3, 4, 4),), device=elsewhere, train=True, known={}, key="k")
     assert found == default(elsewhere)

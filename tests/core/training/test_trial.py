@@ -25,7 +25,7 @@ from torch import nn
 from seedbed.core.search.candidate import Candidate, Fidelity
 from seedbed.core.search.events import TERMINAL, TrialFailed, TrialFinished, TrialPlanned, TrialStopped
 from seedbed.core.specs import ArchitectureSpec
-from seedbed.core.training.desk import Desk, pick_device
+from seedbed.core.training.desk import Desk
 from seedbed.core.training.member import load_member
 from seedbed.core.training.predictions import load_predictions
 
@@ -263,12 +263,6 @@ def test_a_folder_that_cannot_be_made_fails_the_trial(made, tmp_path):
     (tmp_path / "file").write_text("in the way")
     (failed,) = run_job(trial_job(made, tmp_path / "file" / "0000"))
     assert isinstance(failed, TrialFailed)
-
-
-def test_devices_are_found_by_name():
-    assert pick_device("cpu") == torch.device("cpu")
-    assert pick_device("cuda:1").index == 1
-    assert pick_device("auto").type in ("cpu", "cuda", "mps")
 
 
 def test_events_can_be_kept_in_a_journal(made, folder):

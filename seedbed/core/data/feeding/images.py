@@ -17,20 +17,18 @@ _RESIDENT_SHARE = 0.4
 """Of an accelerator's free memory, what the images may take: nets and their gradients need the rest."""
 
 
-def free_bytes(device: torch.device) -> float:
-    """Return how much memory a device has left; where that cannot be asked, as much as is wanted."""
-    return float(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else math.inf
-
-
 class Images:
-    """The prepared rows of a dataset; uint8 (N, H, W, C) on disk, memory-mapped."""
+    """The prepared rows of a dataset; uint8 (N, H, W, C) on disk, memory-mapped.
 
-    def __init__(self, folder: Path, device: torch.device) -> None:
+    `room` is how many bytes the device has left.
+    """
+
+    def __init__(self, folder: Path, device: torch.device, room: float = math.inf) -> None:
         # "c" (copy on write) because torch warns of arrays it may not write to; nothing here writes.
         array = np.load(folder / "images.npy", mmap_mode="c")
         pixels = torch.from_numpy(array)
         # On an accelerator the whole set is resident, so that a step copies nothing but row numbers.
-        self.pixels = pixels.to(device) if pixels.nbytes <= _RESIDENT_SHARE * free_bytes(device) else pixels
+        self.pixels = pixels.to(device) if pixels.nbytes <= _RESIDENT_SHARE * room else pixels
         self.device = device
 
     def __len__(self) -> int:

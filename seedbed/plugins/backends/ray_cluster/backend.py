@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import deque
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from seedbed.core.errors import PluginError
 from seedbed.core.protocols import Workplace
 from seedbed.core.search.candidate import Job, TrialJob
 from seedbed.core.search.events import TERMINAL, Event, TrialPlaced, from_line
-from seedbed.plugins.backends import RayOptions, parcel
+from seedbed.plugins.backends import RayOptions, parcel, processes
 from seedbed.plugins.backends.endings import failed, stopped
 from seedbed.plugins.backends.ray_cluster import cluster, task
 from seedbed.plugins.backends.ray_cluster.bales import Piece, Store, unpack
@@ -102,15 +103,17 @@ class RayBackend:
     def _sent_off(self, flight: _Flight, state: Any = None) -> _Flight:  # noqa: ANN401 - a bale, or None
         job = replace(flight.job, resumable=True) if isinstance(flight.job, TrialJob) else flight.job
         place, options = self._workplace, self._options
+        files = [Path(each) for each in place.plugins if each.endswith(".py")]
         errand = task.Errand(
             study=self._study,
             kind=type(job).__name__,
             job=msgspec.json.encode(job),
             attempt=flight.attempt,
-            inputs=tuple(self._store.bale(path) for path in parcel.inputs(job) if path.exists()),
+            inputs=tuple(self._store.bale(path) for path in (*parcel.inputs(job), *files) if path.exists()),
             state=state,
             home=self._home,
             plugins=place.plugins,
+            import_path=tuple(processes.import_path()),
             threads=place.threads,
             offline=place.offline,
             runner=options.runner,

@@ -8,6 +8,7 @@ import logging
 import queue
 import shutil
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -39,8 +40,9 @@ _ASK_SECONDS = 0.25  # how soon a trial that was asked to end hears of it
 class Errand:
     """All that a node must know to run a job.
 
-    `job` is JSON with the paths that its owner uses, `inputs` what lies at these, `state` what an earlier attempt has
-    sent home. `home` is the node of the owner: there the files are where the job says.
+    `job` is JSON with the paths that its owner uses, `inputs` what lies at these, plugins in local files among it, and
+    `state` what an earlier attempt has sent home. `home` is the node of the owner: there the files are where the job
+    says. `import_path` is where its owner's modules lie; a node of the same machine, or one that shares it, has them.
     """
 
     study: str
@@ -51,6 +53,7 @@ class Errand:
     state: Bale | None
     home: str
     plugins: tuple[str, ...]
+    import_path: tuple[str, ...]
     threads: int
     offline: bool
     runner: str
@@ -113,11 +116,14 @@ def run(errand: Errand, flags: Any) -> Iterator[Message]:  # noqa: ANN401 - a ha
     node = ray.get_runtime_context().get_node_id()
     yield Began(f"{socket.gethostname()}/{node[:8]}")
     given = _decode(errand)
+    sys.path += [each for each in errand.import_path if each not in sys.path and Path(each).is_dir()]
     if node == errand.home:  # no copies on the machine where the files are
-        yield from _told(errand, given, flags)
+        yield from _told(errand, given, errand.plugins, flags)
         return
     with _work_folder(errand, node) as (work, kept):
-        yield from _told(errand, _laid_out(errand, given, work, kept), flags, sends=True)
+        places = _laid_out(errand, given, work, kept)
+        plugins = tuple(str(places.get(Path(each), each)) for each in errand.plugins)
+        yield from _told(errand, parcel.relocated(given, places.__getitem__), plugins, flags, sends=True)
 
 
 def _decode(errand: Errand) -> Job:
@@ -141,8 +147,8 @@ def _work_folder(errand: Errand, node: str) -> Iterator[tuple[Path, Path]]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _laid_out(errand: Errand, job: Job, work: Path, kept: Path) -> Job:
-    """Put what the job reads onto this machine, once for all its workers, and return the job with these paths."""
+def _laid_out(errand: Errand, job: Job, work: Path, kept: Path) -> dict[Path, Path]:
+    """Put what the job reads onto this machine, once for all its workers; return where each path is now."""
     import ray
 
     def pieces(bale: Bale) -> Iterator[Piece]:
@@ -163,13 +169,21 @@ def _laid_out(errand: Errand, job: Job, work: Path, kept: Path) -> Job:
         places[path].parent.mkdir(parents=True)
     if errand.state is not None:
         unpack(pieces(errand.state), places[Path(errand.state.path)], is_folder=True)
-    return parcel.relocated(job, places.__getitem__)
+    return places
 
 
-def _told(errand: Errand, job: Job, flags: Any, *, sends: bool = False) -> Iterator[Message]:  # noqa: ANN401
+def _told(
+    errand: Errand,
+    job: Job,
+    plugins: tuple[str, ...],
+    flags: Any,  # noqa: ANN401
+    *,
+    sends: bool = False,
+) -> Iterator[Message]:
     """Run the job in a thread, and yield its events, and, if it `sends`, its files, in the order in which they come."""
     news: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
     stop, saver = threading.Event(), Saver(job, news.put)
+    run = functools.partial(_open, errand.runner, plugins, errand.threads)
 
     def tell(event: Event) -> None:
         if sends:
@@ -179,7 +193,7 @@ def _told(errand: Errand, job: Job, flags: Any, *, sends: bool = False) -> Itera
     def work() -> None:
         try:
             with staying_offline(errand.offline):
-                attempt(job, tell, stop.is_set, functools.partial(_open, errand.runner, errand.plugins, errand.threads))
+                attempt(job, tell, stop.is_set, run)
         finally:
             news.put(None)
 

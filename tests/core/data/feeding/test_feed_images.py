@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from seedbed.core.data.feeding import images as feeding
 from seedbed.core.data.feeding.images import Images, normalise, resize, to_unit
 from seedbed.core.data.view import View
 
@@ -35,10 +34,9 @@ def test_gathered_rows_are_those_asked_for_with_channels_first(tmp_path):
 
 
 @pytest.mark.parametrize(("free", "where"), [(1e9, "meta"), (100, "cpu")])
-def test_images_are_resident_on_a_device_that_has_room_for_them(tmp_path, monkeypatch, free, where):
+def test_images_are_resident_on_a_device_that_has_room_for_them(tmp_path, free, where):
     np.save(tmp_path / "images.npy", np.zeros((5, 4, 6, 3), dtype=np.uint8))
-    monkeypatch.setattr(feeding, "free_bytes", lambda device: free)
-    images = Images(tmp_path, torch.device("meta"))
+    images = Images(tmp_path, torch.device("meta"), free)
     assert images.pixels.device.type == where
     if where == "cpu":  # rows can only be picked where there are any
         assert images.gather(torch.tensor([4, 0]), _view(4, 6, channels=3))[0].device.type == "meta"

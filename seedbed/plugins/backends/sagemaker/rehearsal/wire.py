@@ -146,9 +146,13 @@ class Front:
             told[:] = [status, headers]
             return lambda chunk: None
 
-        answer = b"".join(self._moto(environ, note))
+        missing = Refused("UnknownOperationException", f"The rehearsal cannot do {call.service} {call.operation}.")
+        try:
+            answer = b"".join(self._moto(environ, note))
+        except NotImplementedError as error:
+            raise missing from error
         if told[0].startswith("5"):
-            raise Refused("UnknownOperationException", f"The rehearsal cannot do {call.service} {call.operation}.")
+            raise missing
         start(told[0], told[1])
         return [answer]
 
