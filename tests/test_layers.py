@@ -30,8 +30,9 @@ FACE = (
     "runs",
     "serving",
 )
-ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | {
-    "worker": "worker", "core": "core", "registry": "registry", "plugins": "plugins", "__init__": "names"
+WORKER = ("worker", "container", "container_lines", "keeper")
+ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | dict.fromkeys(WORKER, "worker") | {
+    "core": "core", "registry": "registry", "plugins": "plugins", "__init__": "names"
 }  # fmt: skip
 # Room → the rooms it may look into, types included. `names` are the public names of seedbed/__init__.py, which
 # fetches each from its home when it is first used.
