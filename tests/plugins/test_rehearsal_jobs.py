@@ -94,6 +94,11 @@ def test_a_container_sees_its_own_opt_ml_and_nothing_of_the_users_environment(re
 def test_a_stopped_job_hears_it_and_keeps_its_model(rehearsal, sm, tmp_path):
     sm.create_training_job(**training("stopped", epochs=9, hold=1, gates=tmp_path))
     until((tmp_path / "epoch-1").exists)
+    assert rehearsal.wait("stopped", "Training")["SecondaryStatus"] == "Training"
+    with pytest.raises(ValueError, match="no spot job"):
+        rehearsal.reclaim_spot("stopped")
+    with pytest.raises(sm.exceptions.ResourceInUse, match="status InProgress"):
+        sm.delete_training_job(TrainingJobName="stopped")
     sm.stop_training_job(TrainingJobName="stopped")
     said = rehearsal.wait("stopped", "Completed", "Failed", "Stopped")
     assert said["TrainingJobStatus"] == "Stopped"
@@ -138,6 +143,19 @@ def test_a_reclaimed_spot_job_goes_on_from_its_checkpoint_and_is_billed_less(reh
     assert "resumed at 3" in lines
     assert lines.count("epoch=0 ") == 1
     assert said["BillableTimeInSeconds"] <= said["TrainingTimeInSeconds"]
+
+
+def test_what_was_not_synced_is_lost_with_the_instance(rehearsal, sm, tmp_path, monkeypatch):
+    monkeypatch.setattr("seedbed.plugins.backends.sagemaker.rehearsal.job.SYNC_SECONDS", 3600.0)
+    request = training("unsynced", epochs=4, hold=1, gates=tmp_path)
+    sm.create_training_job(**request, RetryStrategy={"MaximumRetryAttempts": 1})
+    until((tmp_path / "epoch-1").exists)
+    rehearsal.lose_instance("unsynced")
+    until(lambda: "Restarting" in secondary(sm.describe_training_job(TrainingJobName="unsynced")))
+    (tmp_path / "go").touch()
+    assert rehearsal.wait("unsynced")["TrainingJobStatus"] == "Completed"
+    assert rehearsal.log("unsynced").count("epoch=0 ") == 2
+    assert "resumed" not in rehearsal.log("unsynced")
 
 
 def test_a_lost_instance_fails_a_job_without_retries(rehearsal, sm, tmp_path):
