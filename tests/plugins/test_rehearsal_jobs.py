@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import tarfile
 import time
 
@@ -223,6 +224,26 @@ def test_an_entry_point_of_the_request_takes_the_place_of_the_images(rehearsal, 
     sm.create_training_job(**request)
     assert rehearsal.wait("entry")["TrainingJobStatus"] == "Completed"
     assert rehearsal.log("entry") == "own\n"
+
+
+def test_a_stop_reaches_the_first_process_alone_so_a_shell_before_the_worker_hides_it(rehearsal, sm, tmp_path):
+    request = training("hidden", epochs=9, hold=0, gates=tmp_path)
+    command = f"{shlex.join(image(''))} train; true"  # without `exec`, the shell stays PID 1
+    request["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["/bin/sh", "-c"], "ContainerArguments": [command]}
+    sm.create_training_job(**request)
+    until((tmp_path / "epoch-0").exists)
+    sm.stop_training_job(TrainingJobName="hidden")
+    assert rehearsal.wait("hidden")["TrainingJobStatus"] == "Stopped"
+    assert "heard SIGTERM" not in rehearsal.log("hidden")
+
+
+def test_a_job_can_keep_its_machine_longer(rehearsal, sm):
+    sm.create_training_job(**training("updated", epochs=1))
+    sm.update_training_job(TrainingJobName="updated", ResourceConfig={"KeepAlivePeriodInSeconds": 60})
+    said = sm.describe_training_job(TrainingJobName="updated")
+    assert said["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 60
+    assert said["ResourceConfig"]["InstanceType"] == "ml.g5.xlarge"
+    rehearsal.wait("updated")
 
 
 def test_jobs_are_found_by_name_and_tags_and_deleted_once_they_ended(rehearsal, sm):

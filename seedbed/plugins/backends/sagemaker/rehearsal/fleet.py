@@ -187,7 +187,7 @@ class Rehearsal:
     def wait(self, job: str, *states: str, seconds: float = 60) -> Json:
         """Describe a job until its status or its secondary status is one of `states` (none given: until it has ended).
 
-        Raises: TimeoutError, when that takes longer than `seconds`.
+        Times in the description are in seconds since 1970. Raises: TimeoutError, when that takes longer than `seconds`.
         """
         wanted, until = states or ENDED, time.monotonic() + seconds
         while True:
