@@ -15,10 +15,21 @@ FILES = sorted(ROOT.rglob("*.py"))
 LIMIT = 350
 
 SHELL = (
-    *("cli", "cli_runs", "options", "shell", "doctor", "prediction_files", "__main__"),
+    *("cli", "cli_deploy", "cli_runs", "options", "shell", "doctor", "__main__"),
     *("show", "show_board", "show_forecast", "show_inspection", "show_replay"),
 )
-FACE = ("api", "estimator", "inspection", "page", "page_forecast", "replays", "runs")
+FACE = (
+    "api",
+    "deployments",
+    "estimator",
+    "inspection",
+    "page",
+    "page_forecast",
+    "prediction_files",
+    "replays",
+    "runs",
+    "serving",
+)
 ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | {
     "worker": "worker", "core": "core", "registry": "registry", "plugins": "plugins", "__init__": "names"
 }  # fmt: skip
@@ -37,7 +48,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "pluggy": ("registry/",),
     "pytest": ("registry/conformance/",),
-    "click": ("cli.py", "cli_runs.py", "options.py", "shell.py", "registry/shelf.py"),
+    "click": ("cli.py", "cli_deploy.py", "cli_runs.py", "options.py", "shell.py", "registry/shelf.py"),
     "rich": ("plugins/monitors/",),
     "timm": ("plugins/",),
     "moto": ("plugins/backends/sagemaker/rehearsal/",),
@@ -54,7 +65,7 @@ TORCH = (
     "worker.py",
 )
 FLOORS = (
-    ("errors", "specs", "space", "task", "settings", "protocols", "network"),
+    ("errors", "specs", "space", "task", "settings", "protocols", "deployment", "network"),
     ("data",),
     ("search",),
     ("training",),
