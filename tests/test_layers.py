@@ -52,6 +52,8 @@ ONLY_IN = {
     "click": ("cli.py", "cli_deploy.py", "cli_runs.py", "options.py", "shell.py", "registry/shelf.py"),
     "rich": ("plugins/monitors/",),
     "timm": ("plugins/",),
+    "moto": ("plugins/backends/sagemaker/rehearsal/",),
+    "werkzeug": ("plugins/backends/sagemaker/rehearsal/",),
 }
 TORCH = (
     "core/data/feeding/",
