@@ -20,6 +20,8 @@ _HOMES = {
     "CheckSpec": "seedbed.core.specs",
     "Choice": "seedbed.core.space",
     "Dataset": "seedbed.core.data.dataset",
+    "DeployerSpec": "seedbed.core.specs",
+    "Deployment": "seedbed.core.deployment",
     "ExitCode": "seedbed.core.errors",
     "ExporterSpec": "seedbed.core.specs",
     "Fidelity": "seedbed.core.search.candidate",
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from seedbed.core.data.profile import Finding, Profile
     from seedbed.core.data.repair import Repair
     from seedbed.core.data.schema import Schema
+    from seedbed.core.deployment import Deployment
     from seedbed.core.errors import ExitCode, SeedbedError
     from seedbed.core.protocols import CheckInput, Regularizer
     from seedbed.core.results.predict import Model
@@ -71,6 +74,7 @@ if TYPE_CHECKING:
         AugmenterSpec,
         BackendSpec,
         CheckSpec,
+        DeployerSpec,
         ExporterSpec,
         MetricSpec,
         MonitorSpec,
@@ -98,6 +102,8 @@ __all__ = [
     "CheckSpec",
     "Choice",
     "Dataset",
+    "DeployerSpec",
+    "Deployment",
     "ExitCode",
     "ExporterSpec",
     "Fidelity",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedbed import __version__
+from seedbed.cli_deploy import deploy, undeploy
 from seedbed.cli_runs import diff, evaluate, leaderboard, predict, replay
 from seedbed.core.errors import ExitCode, UsageError
 from seedbed.options import as_json_option, data_options, fit_options
@@ -195,7 +196,7 @@ def demo(ctx: click.Context, name: str, time: str, out: Path | None) -> None:
     ctx.exit(code)
 
 
-for _command in (leaderboard, predict, evaluate, replay, diff):
+for _command in (leaderboard, predict, evaluate, deploy, undeploy, replay, diff):
     main.add_command(_command)
 
 

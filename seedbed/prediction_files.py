@@ -67,10 +67,10 @@ def prediction_rows(
             row["candidates"] = _cell(found, separator)
     if bounds is not None:
         for row, (low, high) in zip(rows, bounds, strict=True):
-            row |= {"low": _exact(float(low)), "high": _exact(float(high))}
+            row |= {"low": exact(float(low)), "high": exact(float(high))}
     if probabilities is not None:
         for row, values in zip(rows, probabilities, strict=True):
-            row |= {f"p_{key}": _exact(float(value)) for key, value in zip(classes, values, strict=True)}
+            row |= {f"p_{key}": exact(float(value)) for key, value in zip(classes, values, strict=True)}
     return rows
 
 
@@ -104,10 +104,10 @@ def _separator(wanted: Sequence[str], classes: Sequence[str]) -> str:
 def _cell(found: str | float | Sequence[str] | None, separator: str) -> str | float | Labels | None:
     if found is None or isinstance(found, str):
         return found
-    return Labels(found, separator) if isinstance(found, Sequence) else _exact(float(found))
+    return Labels(found, separator) if isinstance(found, Sequence) else exact(float(found))
 
 
-def _exact(value: float) -> float | None:
+def exact(value: float) -> float | None:
     """Shorten to nine digits, which bring a float32 back exactly."""
     return float(f"{value:.9g}") if math.isfinite(value) else None
 

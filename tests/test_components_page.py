@@ -28,7 +28,7 @@ REGISTRY = open_registry(installed=False)
 
 MODALITIES = {"images": "image", "series": "series", "text": "text"}
 WRITTEN_OUT = ("metric", "architecture", "augmenter", "optimizer", "schedule", "regularizer")
-IN_ONE_TABLE = ("strategy", "backend", "rule", "monitor", "exporter")
+IN_ONE_TABLE = ("strategy", "backend", "rule", "monitor", "exporter", "deployer")
 
 
 def rows(section: str) -> set[str]:

@@ -15,12 +15,24 @@ FILES = sorted(ROOT.rglob("*.py"))
 LIMIT = 350
 
 SHELL = (
-    *("cli", "cli_runs", "options", "shell", "doctor", "prediction_files", "__main__"),
+    *("cli", "cli_deploy", "cli_runs", "options", "shell", "doctor", "__main__"),
     *("show", "show_board", "show_forecast", "show_inspection", "show_replay"),
 )
-FACE = ("api", "estimator", "inspection", "page", "page_forecast", "replays", "runs")
-ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | {
-    "worker": "worker", "core": "core", "registry": "registry", "plugins": "plugins", "__init__": "names"
+FACE = (
+    "api",
+    "deployments",
+    "estimator",
+    "inspection",
+    "page",
+    "page_forecast",
+    "prediction_files",
+    "replays",
+    "runs",
+    "serving",
+)
+WORKER = ("worker", "container", "container_lines", "keeper")
+ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | dict.fromkeys(WORKER, "worker") | {
+    "core": "core", "registry": "registry", "plugins": "plugins", "__init__": "names"
 }  # fmt: skip
 # Room → the rooms it may look into, types included. `names` are the public names of seedbed/__init__.py, which
 # fetches each from its home when it is first used.
@@ -37,9 +49,11 @@ MAY_IMPORT = {
 ONLY_IN = {
     "pluggy": ("registry/",),
     "pytest": ("registry/conformance/",),
-    "click": ("cli.py", "cli_runs.py", "options.py", "shell.py", "registry/shelf.py"),
+    "click": ("cli.py", "cli_deploy.py", "cli_runs.py", "options.py", "shell.py", "registry/shelf.py"),
     "rich": ("plugins/monitors/",),
     "timm": ("plugins/",),
+    "moto": ("plugins/backends/sagemaker/rehearsal/",),
+    "werkzeug": ("plugins/backends/sagemaker/rehearsal/",),
 }
 TORCH = (
     "core/data/feeding/",
@@ -52,7 +66,7 @@ TORCH = (
     "worker.py",
 )
 FLOORS = (
-    ("errors", "specs", "space", "task", "settings", "protocols", "network"),
+    ("errors", "specs", "space", "task", "settings", "protocols", "deployment", "network"),
     ("data",),
     ("search",),
     ("training",),

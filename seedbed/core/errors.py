@@ -12,6 +12,7 @@
     │   ├── OutOfTime
     │   ├── TooLarge          it does not fit into memory, and is refused
     │   └── NothingGained     it came to nothing better, and is refused
+    ├── DeploymentError       a model cannot be served where it was to    exit 6
     ├── NoCandidateSucceeded  every candidate failed                      exit 5
     └── Interrupted           the user stopped the run                    exit 130
 
@@ -35,6 +36,7 @@ class ExitCode(IntEnum):
     BAD_DATA = 3
     PLUGIN = 4
     NO_CANDIDATE_SUCCEEDED = 5
+    NOT_DEPLOYED = 6
     INTERRUPTED = 130
 
 
@@ -102,6 +104,12 @@ class TooLarge(TrialError):
 
 class NothingGained(TrialError):
     """A mean of models is no better than the best of them; it is refused, which is no failure."""
+
+
+class DeploymentError(SeedbedError):
+    """A model could not be deployed, asked or removed; the message says what is left behind."""
+
+    exit_code = ExitCode.NOT_DEPLOYED
 
 
 class NoCandidateSucceeded(SeedbedError):

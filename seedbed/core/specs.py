@@ -221,6 +221,13 @@ class ExporterSpec(Spec):
     suffix: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployerSpec(Spec):
+    """`build(options, report) -> Deployer`: brings a bundle to where it answers over HTTP, and takes it away."""
+
+    kind: ClassVar[str] = "deployer"
+
+
 # In the order in which a run meets them; `seedbed plugins list` keeps it.
 KINDS: dict[str, type[Spec]] = {
     cls.kind: cls
@@ -239,5 +246,6 @@ KINDS: dict[str, type[Spec]] = {
         RuleSpec,
         MonitorSpec,
         ExporterSpec,
+        DeployerSpec,
     )
 }

@@ -21,4 +21,5 @@ BUILTIN: dict[str, tuple[str, ...]] = {
     "rule": ("seedbed.plugins.rules",),
     "monitor": ("seedbed.plugins.monitors",),
     "exporter": ("seedbed.plugins.exporters",),
+    "deployer": ("seedbed.plugins.deployers",),
 }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         AugmenterSpec,
         BackendSpec,
         CheckSpec,
+        DeployerSpec,
         ExporterSpec,
         MetricSpec,
         MonitorSpec,
@@ -123,6 +124,12 @@ def register_exporters() -> Iterable[ExporterSpec]:
 
 
 @hookspec
+def register_deployers() -> Iterable[DeployerSpec]:
+    """Offer places where the winner is served."""
+    return ()
+
+
+@hookspec
 def register_commands(cli: click.Group) -> None:
     """Add commands to the command line, as in `cli.add_command(my_command)`."""
 
@@ -142,5 +149,6 @@ HOOKS = {
     "rule": "register_rules",
     "monitor": "register_monitors",
     "exporter": "register_exporters",
+    "deployer": "register_deployers",
 }
 """Kind → the hook that offers it; in the order of `seedbed.core.specs.KINDS`."""

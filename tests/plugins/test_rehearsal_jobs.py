@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import tarfile
 import time
 
@@ -94,6 +95,11 @@ def test_a_container_sees_its_own_opt_ml_and_nothing_of_the_users_environment(re
 def test_a_stopped_job_hears_it_and_keeps_its_model(rehearsal, sm, tmp_path):
     sm.create_training_job(**training("stopped", epochs=9, hold=1, gates=tmp_path))
     until((tmp_path / "epoch-1").exists)
+    assert rehearsal.wait("stopped", "Training")["SecondaryStatus"] == "Training"
+    with pytest.raises(ValueError, match="no spot job"):
+        rehearsal.reclaim_spot("stopped")
+    with pytest.raises(sm.exceptions.ResourceInUse, match="status InProgress"):
+        sm.delete_training_job(TrainingJobName="stopped")
     sm.stop_training_job(TrainingJobName="stopped")
     said = rehearsal.wait("stopped", "Completed", "Failed", "Stopped")
     assert said["TrainingJobStatus"] == "Stopped"
@@ -138,6 +144,19 @@ def test_a_reclaimed_spot_job_goes_on_from_its_checkpoint_and_is_billed_less(reh
     assert "resumed at 3" in lines
     assert lines.count("epoch=0 ") == 1
     assert said["BillableTimeInSeconds"] <= said["TrainingTimeInSeconds"]
+
+
+def test_what_was_not_synced_is_lost_with_the_instance(rehearsal, sm, tmp_path, monkeypatch):
+    monkeypatch.setattr("seedbed.plugins.backends.sagemaker.rehearsal.job.SYNC_SECONDS", 3600.0)
+    request = training("unsynced", epochs=4, hold=1, gates=tmp_path)
+    sm.create_training_job(**request, RetryStrategy={"MaximumRetryAttempts": 1})
+    until((tmp_path / "epoch-1").exists)
+    rehearsal.lose_instance("unsynced")
+    until(lambda: "Restarting" in secondary(sm.describe_training_job(TrainingJobName="unsynced")))
+    (tmp_path / "go").touch()
+    assert rehearsal.wait("unsynced")["TrainingJobStatus"] == "Completed"
+    assert rehearsal.log("unsynced").count("epoch=0 ") == 2
+    assert "resumed" not in rehearsal.log("unsynced")
 
 
 def test_a_lost_instance_fails_a_job_without_retries(rehearsal, sm, tmp_path):
@@ -205,6 +224,26 @@ def test_an_entry_point_of_the_request_takes_the_place_of_the_images(rehearsal, 
     sm.create_training_job(**request)
     assert rehearsal.wait("entry")["TrainingJobStatus"] == "Completed"
     assert rehearsal.log("entry") == "own\n"
+
+
+def test_a_stop_reaches_the_first_process_alone_so_a_shell_before_the_worker_hides_it(rehearsal, sm, tmp_path):
+    request = training("hidden", epochs=9, hold=0, gates=tmp_path)
+    command = f"{shlex.join(image(''))} train; true"  # without `exec`, the shell stays PID 1
+    request["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["/bin/sh", "-c"], "ContainerArguments": [command]}
+    sm.create_training_job(**request)
+    until((tmp_path / "epoch-0").exists)
+    sm.stop_training_job(TrainingJobName="hidden")
+    assert rehearsal.wait("hidden")["TrainingJobStatus"] == "Stopped"
+    assert "heard SIGTERM" not in rehearsal.log("hidden")
+
+
+def test_a_job_can_keep_its_machine_longer(rehearsal, sm):
+    sm.create_training_job(**training("updated", epochs=1))
+    sm.update_training_job(TrainingJobName="updated", ResourceConfig={"KeepAlivePeriodInSeconds": 60})
+    said = sm.describe_training_job(TrainingJobName="updated")
+    assert said["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 60
+    assert said["ResourceConfig"]["InstanceType"] == "ml.g5.xlarge"
+    rehearsal.wait("updated")
 
 
 def test_jobs_are_found_by_name_and_tags_and_deleted_once_they_ended(rehearsal, sm):

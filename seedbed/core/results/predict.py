@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -18,14 +18,15 @@ from seedbed.core.data.columns import column, origins
 from seedbed.core.data.dataset import Dataset, ReadContext
 from seedbed.core.data.feeding.source import Source
 from seedbed.core.data.preparing.prepare_again import prepare_again
-from seedbed.core.data.reading.inputs import dataset_at, dataset_in_memory
+from seedbed.core.data.reading.inputs import dataset_as_is, dataset_at, dataset_in_memory
 from seedbed.core.data.reading.read import read_like
 from seedbed.core.data.splitting.splits import is_known
 from seedbed.core.data.targets import targets_of
-from seedbed.core.errors import DataError, PluginError, TrialError, UnknownName, UsageError
+from seedbed.core.errors import DataError, PluginError, TrialError, UsageError
 from seedbed.core.protocols import Augmenter, Lookup
 from seedbed.core.results.bundle import Bundle, Part, read_bundle
 from seedbed.core.results.calibration import coverage, intervals, prediction_sets
+from seedbed.core.results.needed import check_components, remedy
 from seedbed.core.results.scoring import score_all
 from seedbed.core.task import Task
 from seedbed.core.training.assemble import Net, build_augmenters, restore_model
@@ -33,11 +34,7 @@ from seedbed.core.training.context import PLAIN
 from seedbed.core.training.desk import open_rows
 from seedbed.core.training.devices import pick_device
 from seedbed.core.training.evaluate import Stop, never, predict_rows
-from seedbed.core.training.member import Member
 from seedbed.core.training.predictions import THRESHOLD, softened
-
-_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
-"""What to install for a module, where pip knows it by another name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +81,7 @@ class Model:
         self._lookup = lookup
         self.device = pick_device(device)
         for part in self.bundle.parts:
-            _check_components(part.member, lookup)
+            check_components(part.member, lookup)
         self.live = [self._bring_to_life(part) for part in self.bundle.parts]
 
     @property
@@ -184,8 +181,24 @@ class Model:
         with _cache() as cache:
             context = ReadContext(cache=cache)
             dataset = dataset_at(source, self._lookup, self.bundle.schema, context, self.task.modality)
-            outputs, unreadable = self._predict_dataset(dataset, cache)
-            names = _names_of(dataset)
+            return self._predicted(dataset, cache, threshold)
+
+    def predict_as_is(self, inputs: Sequence[bytes | str | np.ndarray], *, abstain: float | None = None) -> Predicted:
+        """Predict encoded images, texts, or series (C, T), in order; nothing is inferred and no path is opened.
+
+        This is for inputs of strangers; what cannot be read gets no prediction, as in `predict_frame`.
+
+        Raises:
+            DataError: none of the inputs can be used.
+            UsageError: the model cannot abstain, or not at that level (`predict_sets`).
+        """
+        threshold = None if abstain is None else self.bundle.threshold(abstain)
+        with _cache() as cache:
+            return self._predicted(dataset_as_is(inputs, self.task.modality), cache, threshold)
+
+    def _predicted(self, dataset: Dataset, cache: Path, threshold: float | None) -> Predicted:
+        outputs, unreadable = self._predict_dataset(dataset, cache)
+        names = _names_of(dataset)
         found: list[Any] = _named(outputs, self.task)
         sets: list[list[str] | None] | None = None
         bounds = None
@@ -286,7 +299,7 @@ class Model:
             missing = [module for module in dict.fromkeys(needed) if find_spec(module) is None]
             raise PluginError(
                 f"{part.file}, of trial {part.member.trial}, needs the {kind} {', '.join(map(repr, names))}, which "
-                f"cannot be built here: {str(error).rstrip('.')}. {_remedy(missing, self.bundle.versions)}"
+                f"cannot be built here: {str(error).rstrip('.')}. {remedy(missing, self.bundle.versions)}"
             ) from error
 
 
@@ -316,32 +329,3 @@ def _cache() -> Iterator[Path]:
     """Give a folder for what is decoded on the way to predictions; it is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="seedbed-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
-
-
-def _check_components(member: Member, lookup: Lookup) -> None:
-    """Refuse a bundle whose components are missing here or have changed their meaning."""
-    for component in member.components:
-        try:
-            spec = lookup.get(component.kind, component.name)
-        except UnknownName as error:
-            raise PluginError(
-                f"This model needs the {component.kind} {component.name!r} of {component.owner} "
-                f"{component.owner_version}, which is not installed. `pip install {component.owner}` brings it, "
-                "or `--plugin FILE` if it was a local file."
-            ) from error
-        if spec.version != component.version:
-            raise PluginError(
-                f"This model was made with version {component.version} of the {component.kind} "
-                f"{component.name!r} ({component.owner} {component.owner_version}); installed is version "
-                f"{spec.version}. `pip install {component.owner}=={component.owner_version}` brings it back."
-            )
-
-
-def _remedy(missing: Sequence[str], versions: Mapping[str, str]) -> str:
-    """Say what to install: the modules that are missing, else the versions that a bundle was made with."""
-    if not missing:
-        made_with = ", ".join(f"{name} {number}" for name, number in versions.items() if name != "platform")
-        return f"Install the versions that the model was made with: {made_with}."
-    packages = [_DISTRIBUTIONS.get(module, module) for module in missing]
-    wanted = " ".join(f"{name}=={versions[name]}" if name in versions else name for name in packages)
-    return f"`pip install {wanted}` brings what is missing."

@@ -60,6 +60,41 @@ class RayOptions:
     runner: str = "seedbed.core.work:run"
 
 
+@dataclass(frozen=True)
+class SagemakerOptions:
+    """`role`, `image` and `bucket` are needed: what the jobs may do, where they run, and where all of it lies.
+
+    Up to `jobs` training jobs run at a time, each on one `instance_type` with a disk of `volume_gb`, on `spot` machines
+    if asked, for which a job waits up to `spot_wait_hours`, or on machines that are kept warm for `keep_alive_seconds`.
+    A job without a time limit of its own runs for `max_hours` at most. `retries` is how often a trial goes on as
+    another job after its machine was lost. `install` has what Seedbed needs installed at each start. `tags` are
+    KEY=VALUE, and these, `subnets` and `security_groups`, are lists with commas. `start_seconds` is how long a machine
+    is expected to take to start, until one has. `rehearse` runs all of it on this machine. `runner` is as for `inline`.
+    """
+
+    role: str = ""
+    image: str = ""
+    bucket: str = ""
+    prefix: str = "seedbed"
+    region: str = ""
+    instance_type: str = "ml.g5.xlarge"
+    volume_gb: int = 30
+    jobs: int = 2
+    spot: bool = False
+    spot_wait_hours: float = 12.0
+    keep_alive_seconds: int = 0
+    max_hours: float = 24.0
+    retries: int = 2
+    install: bool = False
+    tags: str = ""
+    subnets: str = ""
+    security_groups: str = ""
+    start_seconds: float = 240.0
+    poll_seconds: float = 10.0
+    rehearse: bool = False
+    runner: str = "seedbed.core.work:run"
+
+
 @hookimpl
 def register_backends() -> Iterator[BackendSpec]:
     """Offer the backends that need nothing but this machine."""
@@ -81,6 +116,13 @@ def register_backends() -> Iterator[BackendSpec]:
         build="seedbed.plugins.backends.ray_cluster.backend:RayBackend",
         options=RayOptions,
         requires=Requires(modules=("ray",)),
+    )
+    yield BackendSpec(
+        name="sagemaker",
+        summary="Training jobs of Amazon SageMaker, one a trial; or their rehearsal on this machine.",
+        build="seedbed.plugins.backends.sagemaker.backend:SagemakerBackend",
+        options=SagemakerOptions,
+        requires=Requires(modules=("boto3", "sagemaker")),
     )
     yield BackendSpec(
         name="cuda",

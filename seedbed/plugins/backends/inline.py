@@ -102,5 +102,5 @@ class InlineBackend:
             return lambda job, emit, should_stop: other(job, emit, should_stop, None)
         from seedbed.core.work import Desk, run
 
-        desk = Desk(self._workplace.lookup)
+        desk = Desk(self._workplace.lookup, plugins=self._workplace.plugins)
         return lambda job, emit, should_stop: run(job, emit, should_stop, desk)

@@ -17,7 +17,7 @@ from seedbed.registry.conformance.base import SpecContract
 from seedbed.registry.conformance.data import CheckContract, MetricContract, ReaderContract
 from seedbed.registry.conformance.models import ArchitectureContract
 from seedbed.registry.conformance.regularizers import RegularizerContract
-from seedbed.registry.conformance.running import BackendContract, ExporterContract, MonitorContract
+from seedbed.registry.conformance.running import BackendContract, DeployerContract, ExporterContract, MonitorContract
 from seedbed.registry.conformance.search import RuleContract, StrategyContract
 from seedbed.registry.conformance.training import OptimizerContract, ScheduleContract
 from seedbed.registry.conformance.weights import WeightsContract
@@ -27,6 +27,7 @@ __all__ = [
     "AugmenterContract",
     "BackendContract",
     "CheckContract",
+    "DeployerContract",
     "ExporterContract",
     "MetricContract",
     "MonitorContract",

@@ -1,11 +1,12 @@
-"""What backends, monitors and exporters are held to."""
+"""What backends, monitors, exporters and deployers are held to."""
 # ruff: noqa: D102 - a test's name is its docstring
 
 from __future__ import annotations
 
+import json
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,13 +14,15 @@ from typing import Any, cast
 import psutil
 import pytest
 
+from seedbed.core.deployment import Deployer
+from seedbed.core.errors import DeploymentError, SeedbedError, UsageError
 from seedbed.core.protocols import Backend, Exporter, Monitor, Workplace
 from seedbed.core.search.candidate import TrialJob
 from seedbed.core.search.events import TERMINAL, EpochFinished, Event, TrialFailed
 from seedbed.core.search.history import History
-from seedbed.core.specs import BackendSpec, ExporterSpec, MonitorSpec
+from seedbed.core.specs import BackendSpec, DeployerSpec, ExporterSpec, MonitorSpec
 from seedbed.registry.conformance.base import SpecContract
-from seedbed.registry.conformance.bundles import untrained_bundle
+from seedbed.registry.conformance.bundles import SIZE, untrained_bundle
 from seedbed.registry.conformance.jobs import RUNNER, Behaviour, job_that
 from seedbed.registry.conformance.samples import one_event_of_each_kind
 
@@ -158,6 +161,48 @@ class ExporterContract(SpecContract):
 
     def test_its_suffix_begins_with_a_dot(self, spec: ExporterSpec) -> None:
         assert spec.suffix.startswith("."), "as in .onnx"
+
+
+class DeployerContract(SpecContract):
+    """`build(options, report)` gives what serves a bundle elsewhere; it is tried in its rehearsal, for nothing."""
+
+    kind = "deployer"
+
+    def bundle(self, folder: Path) -> Path:
+        """Return the folder of a bundle; files may be made below `folder`."""
+        return untrained_bundle(folder, self.registry())
+
+    def build(self, spec: DeployerSpec, report: Callable[[str], None]) -> Deployer:
+        """Build the deployer."""
+        return cast(Deployer, self.load(spec)(self.options(spec), report))
+
+    def test_what_it_deploys_answers_and_is_gone_once_it_is_removed(self, spec: DeployerSpec, tmp_path: Path) -> None:
+        told: list[str] = []
+        bundle = self.bundle(tmp_path)
+        before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+        with self.build(spec, told.append).rehearsing() as deployer:
+            assert deployer.status("kit") is None
+            first = deployer.deploy(bundle, "kit")
+            assert first.is_ready
+            assert told, "what it does takes minutes: it is to tell of it"
+            again = deployer.deploy(bundle, "kit")
+            assert (again.name, again.bundle) == (first.name, first.bundle), "the same once more changes nothing"
+            rows = [[[128] * SIZE] * SIZE] * 2
+            answer = json.loads(deployer.ask("kit", json.dumps({"instances": rows}).encode(), "application/json"))
+            assert len(answer["predictions"]) == len(rows)
+            with pytest.raises(DeploymentError):
+                deployer.ask("kit", b"no JSON", "application/json")
+            deployer.remove("kit")
+            assert deployer.status("kit") is None
+            with pytest.raises(UsageError):
+                deployer.remove("kit")
+        assert {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()} == before
+
+    def test_a_name_that_no_place_takes_is_refused_before_anything_is_made(
+        self, spec: DeployerSpec, tmp_path: Path
+    ) -> None:
+        with pytest.raises(SeedbedError):
+            self.build(spec, lambda line: None).deploy(self.bundle(tmp_path), "no name: / \\")
 
 
 def _run_all(backend: Backend, jobs: list[TrialJob]) -> list[Event]:

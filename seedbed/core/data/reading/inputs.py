@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from seedbed.core.data.columns import SUFFIXES, Origin, image_rows
 from seedbed.core.data.dataset import Dataset, Part, ReadContext
@@ -63,6 +65,34 @@ def dataset_in_memory(inputs: Any, modality: Modality, schema: Schema, context: 
     else:
         wanted = Schema(modality=modality, layout=schema.layout)
     return _of_modality(settle(table, wanted, context, need_target=False), modality)
+
+
+def dataset_as_is(inputs: Sequence[bytes | str | np.ndarray], modality: Modality) -> Dataset:
+    """Return inputs whose form is settled as a dataset without targets: nothing is inferred, no path is opened.
+
+    Args:
+        inputs: encoded images as bytes, texts, or series float32 (C, T).
+        modality: which of the three they are.
+    """
+    import datasets
+    import pyarrow as pa
+
+    if modality == "image":
+        return _unlabelled(cast("Sequence[Origin]", inputs), "memory")
+    strings, number = datasets.Value("string"), datasets.Value("float32")
+    form = strings if modality == "text" else datasets.List(datasets.List(number))
+    values = inputs if modality == "text" else [[np.asarray(each) for each in row] for row in inputs]
+    kind = pa.string() if modality == "text" else pa.list_(pa.list_(pa.float32()))
+    empty = pa.array([""] * len(inputs), pa.string())
+    return Dataset(
+        rows=datasets.Dataset(
+            pa.table({modality: pa.array(values, kind), "target": empty, "part": empty}),
+            info=datasets.DatasetInfo(features=datasets.Features({modality: form, "target": strings, "part": strings})),
+        ),
+        modality=modality,
+        source="memory",
+        name="memory",
+    )
 
 
 def _of_modality(dataset: Dataset, modality: Modality) -> Dataset:

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +15,7 @@ import boto3
 from botocore.config import Config
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import make_server
 
 from seedbed.plugins.backends.sagemaker.rehearsal.container import Watchdog
 from seedbed.plugins.backends.sagemaker.rehearsal.endpoints import Endpoints
@@ -42,8 +43,9 @@ class Rehearsal:
     at once, the others are Pending. A container that is told to stop has `grace` seconds until it is killed (120 in the
     service). `environment` is added to each container's, which has nothing of this process's but PATH and language.
 
-    Not as in the service: one machine a job, no VPCs, keys or policies, time on no machine is real, and what is billed
-    follows `job.billable`. One at a time in a process, as moto keeps its state there.
+    Not as in the service: one machine a job, no VPCs, keys, policies or quotas, no limits to memory, no metrics of
+    machines; starting takes no time, a KeepAlivePeriodInSeconds has no effect, and what is billed is `job.billable`.
+    One rehearsal at a time in a process, as moto keeps its state there.
     """
 
     def __init__(
@@ -66,16 +68,32 @@ class Rehearsal:
         self._region = region
         self._environment = dict(environment)
         self._faults = Faults()
-        self._server: BaseWSGIServer | None = None
+        self._operations: dict[str, Callable[[Json], Json]] = {}
+        self._undo = ExitStack()
+        self._session = boto3.Session(region_name=region)
+        self._one_at_a_time = threading.Lock()
 
     def __enter__(self) -> Self:
         self.root.mkdir(parents=True, exist_ok=True)
-        moto_api_backend.reset()
-        front = Front(
-            DomainDispatcherApplication(create_backend_app), self._operate, self._invoke, self.calls, self._faults
-        )
-        self._server = make_server("127.0.0.1", 0, front, threaded=True, request_handler=_QuietHandler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        with ExitStack() as undo:
+            moto_api_backend.reset()
+            undo.callback(moto_api_backend.reset)
+            self._start_server(undo)
+            self._start_fleet(undo)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._undo.close()
+
+    def _start_server(self, undo: ExitStack) -> None:
+        moto = DomainDispatcherApplication(create_backend_app)
+        front = Front(moto, self._operate, self._invoke, self.calls, self._faults)
+        server = make_server("127.0.0.1", 0, front, threaded=True, request_handler=_QuietHandler)
+        undo.callback(server.server_close)
+        self.url = f"http://127.0.0.1:{server.server_port}"
         self.env = {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": _KEY,
@@ -86,10 +104,19 @@ class Rehearsal:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "NO_PROXY": "127.0.0.1,localhost",
             "SAGEMAKER_VALIDATE_ROLE": "false",
         }
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="rehearsal", daemon=True)
+        thread.start()
+        undo.callback(thread.join)
+        undo.callback(server.shutdown)
+
+    def _start_fleet(self, undo: ExitStack) -> None:
         own = {name: self._client(name, user_agent_extra=OWN) for name in ("s3", "logs", "cloudwatch", "sagemaker")}
         self._model = own["sagemaker"].meta.service_model
+        watchdog = Watchdog()
+        undo.callback(watchdog.close)
         self._fleet = Fleet(
             root=self.root,
             image=self._image,
@@ -97,7 +124,7 @@ class Rehearsal:
             region=self._region,
             environment={**self.env, **self._environment},
             clients=own,
-            watchdog=Watchdog(),
+            watchdog=watchdog,
             slots=threading.Semaphore(self._slots),
             closing=threading.Event(),
             lock=threading.RLock(),
@@ -106,19 +133,15 @@ class Rehearsal:
         self._training = Training(self._fleet, tags, self._faults, self._check)
         self._tuning = Tuning(self._fleet, tags, self._training, self._check)
         self._endpoints = Endpoints(self._fleet, tags, self._check)
+        undo.callback(self._end_all)
         self._operations = {
             **tags.operations(),
             **self._training.operations(),
             **self._tuning.operations(),
             **self._endpoints.operations(),
         }
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="rehearsal", daemon=True)
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _end_all(self) -> None:
         with self._fleet.lock:
             self._fleet.closing.set()
             jobs = list(self._training.jobs.values())
@@ -126,12 +149,6 @@ class Rehearsal:
         self._endpoints.close()
         for job in jobs:
             job.thread.join()
-        self._fleet.watchdog.close()
-        assert self._server is not None
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-        moto_api_backend.reset()
 
     def client(self, service: str) -> Any:  # noqa: ANN401 (boto3's clients have no types)
         """A boto3 client of the rehearsal, whatever the environment says."""
@@ -150,8 +167,14 @@ class Rehearsal:
         self._faults.add(operation, code, message, times)
 
     def reclaim_spot(self, job: str) -> None:
-        """Take the spot machine away: SIGTERM to PID 1, checkpoints kept, Interrupted, Starting, and it runs again."""
-        self._job(job).asked.reclaim.set()
+        """Take the spot machine away: SIGTERM to PID 1, checkpoints kept, Interrupted, Starting, and it runs again.
+
+        Raises: ValueError, for a job on demand.
+        """
+        found = self._job(job)
+        if not found.spot:
+            raise ValueError(f"{job} is no spot job: it was created without EnableManagedSpotTraining=True")
+        found.asked.reclaim.set()
 
     def lose_instance(self, job: str) -> None:
         """Let the machine die: what was not synced is lost; the job starts again where its RetryStrategy has tries."""
@@ -164,7 +187,7 @@ class Rehearsal:
     def wait(self, job: str, *states: str, seconds: float = 60) -> Json:
         """Describe a job until its status or its secondary status is one of `states` (none given: until it has ended).
 
-        Raises: TimeoutError, when that takes longer than `seconds`.
+        Times in the description are in seconds since 1970. Raises: TimeoutError, when that takes longer than `seconds`.
         """
         wanted, until = states or ENDED, time.monotonic() + seconds
         while True:
@@ -182,14 +205,14 @@ class Rehearsal:
         return self._training.find({"TrainingJobName": name})
 
     def _client(self, service: str, **config: Any) -> Any:  # noqa: ANN401
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            region_name=self._region,
-            aws_access_key_id=_KEY,
-            aws_secret_access_key=_KEY,
-            config=Config(s3={"addressing_style": "path"}, **config),
-        )
+        with self._one_at_a_time:  # sessions make clients for one thread at a time
+            return self._session.client(
+                service,
+                endpoint_url=self.url,
+                aws_access_key_id=_KEY,
+                aws_secret_access_key=_KEY,
+                config=Config(s3={"addressing_style": "path"}, proxies={}, **config),
+            )
 
     def _check(self, operation: str, request: Json) -> None:
         check(self._model, operation, request)

@@ -114,7 +114,7 @@ class Job:
         self._fleet = fleet
         self._capacity = capacity
         self._more = dict(more or {})
-        self._spot = bool(request.get("EnableManagedSpotTraining"))
+        self.spot = bool(request.get("EnableManagedSpotTraining"))
         self._limits: Json = request.get("StoppingCondition") or {}
         self._place = Place(fleet.root / self.name)
         self._trained = 0.0
@@ -156,8 +156,9 @@ class Job:
                     "ValidationException",
                     f"The request was rejected because the training job is in status {self.status}.",
                 )
-            self._enter("Stopping", "Stopping")
-            self.asked.stop.set()
+            if self.status != "Stopping":
+                self._enter("Stopping", "Stopping")
+                self.asked.stop.set()
 
     def _enter(self, secondary: str, status: str = "InProgress", said: str = "") -> None:
         """Go to a state; a job that is to stop stays Stopping until it has."""
@@ -186,7 +187,7 @@ class Job:
             if self._trained:
                 self._more["TrainingEndTime"] = now
                 self._more["TrainingTimeInSeconds"] = billable(self._trained, False)
-                self._more["BillableTimeInSeconds"] = billable(self._trained, self._spot)
+                self._more["BillableTimeInSeconds"] = billable(self._trained, self.spot)
             self._enter(ending.secondary, ending.status)
         shutil.rmtree(self._place.folder, ignore_errors=True)
 
@@ -234,7 +235,7 @@ class Job:
     def _late(self, attempt: float, pending: float = 0.0) -> str:
         since = time.time() - self.created
         ran = self._trained + attempt
-        return too_late(self._limits, ran=ran, since_creation=since, pending=pending, spot=self._spot)
+        return too_late(self._limits, ran=ran, since_creation=since, pending=pending, spot=self.spot)
 
     def _attempt(self) -> Ending:
         began = time.time()
@@ -299,7 +300,7 @@ class Job:
 
     def _watch(self, container: Container, pump: Pump, mirror: Mirror | None, began: float) -> str:
         """Wait for the container's end, meanwhile sync, and say why it was made to end: "" when it ended by itself."""
-        why, asked_at, synced = "", 0.0, 0.0
+        why, asked_at, synced = "", 0.0, time.time()
         while not container.wait(_TICK):
             now = time.time()
             if self.asked.lose.is_set() or self._fleet.closing.is_set():

@@ -14,6 +14,7 @@ from typing import IO, Any
 from seedbed.plugins.backends.sagemaker.rehearsal.wire import Json
 
 MOST_BYTES = 200_000  # of one event; longer lines are cut
+_PATIENCE = 10.0  # seconds; without namespaces, a process that left its group may hold the pipe
 _BATCH = 100  # events of one request: far below the service's 1 MiB with ordinary lines
 
 
@@ -60,7 +61,7 @@ class Pump:
     def finish(self) -> None:
         """Put up the rest, once the container has ended."""
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_PATIENCE)
         self.flush()
 
     def flush(self) -> None:
@@ -76,7 +77,7 @@ class Pump:
             self._watch.put_metric_data(Namespace=self._group, MetricData=points[start : start + _BATCH])
 
     def _read(self, output: IO[bytes]) -> None:
-        with self._copy.open("a", encoding="utf-8") as copy:
+        with output, self._copy.open("a", encoding="utf-8") as copy:
             for raw in output:
                 line = raw[:MOST_BYTES].decode(errors="replace").rstrip("\r\n")
                 copy.write(line + "\n")

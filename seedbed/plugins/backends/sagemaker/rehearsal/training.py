@@ -91,6 +91,8 @@ def check_beyond_the_model(request: Json, s3: Any) -> None:  # noqa: ANN401 (bot
         raise Refused("ValidationException", "The rehearsal needs AlgorithmSpecification.TrainingImage.")
     if resources.get("InstanceCount", 1) != 1 or resources.get("InstanceGroups"):
         raise Refused("ValidationException", "The rehearsal runs a training job on one machine: InstanceCount 1.")
+    if (request.get("OutputDataConfig") or {}).get("CompressionType", "GZIP") != "GZIP":
+        raise Refused("ValidationException", "The rehearsal packs what a job leaves: CompressionType GZIP.")
     names = [channel["ChannelName"] for channel in request.get("InputDataConfig") or []]
     if len(set(names)) < len(names):
         raise Refused("ValidationException", f"The channel names {names} are not unique.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import math
@@ -182,8 +183,11 @@ class Tuner:
             self._wait_for(lambda: not self._running())
         except Refused as refused:
             status, self._reason = "Failed", refused.message
+        except Exception as error:  # the border of the thread: the tuning job tells
+            log.exception("the rehearsal could not go on with the tuning job %s", self.name)
+            status, self._reason = "Failed", f"the rehearsal failed: {error!r}"
         for job in self._running():
-            if job.status not in ("Stopping", *ENDED):
+            with contextlib.suppress(Refused):  # it ended meanwhile
                 job.stop()
         for job, _ in list(self._children):
             job.thread.join()

@@ -1,0 +1,119 @@
+"""The account in which jobs run: its session, its clients, and its bucket. Nothing of its credentials is logged."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seedbed.core.errors import PluginError, UsageError
+
+_CONFIG = "SAGEMAKER_USER_CONFIG_OVERRIDE"
+_RETRIES = {"max_attempts": 10, "mode": "adaptive"}
+"""Throttled calls are tried again with growing pauses, and the pace of all falls: several runs may share an account."""
+
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "ExpiredToken"})
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A session of boto3, and where in which bucket a study keeps its things."""
+
+    session: Any
+    bucket: str
+    prefix: str
+
+    @property
+    def region(self) -> str:
+        """The region, as `eu-west-1`."""
+        return str(self.session.region_name)
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients while it runs
+        """Return a client of a service; clients may be shared between threads, sessions may not."""
+        from botocore.config import Config
+
+        return self.session.client(service, config=Config(retries=_RETRIES))
+
+    def uri(self, *parts: str) -> str:
+        """Return the address of something below the prefix."""
+        return f"s3://{self.bucket}/{self.key(*parts)}"
+
+    def key(self, *parts: str) -> str:
+        """Return the key of something below the prefix."""
+        return "/".join(each for each in (self.prefix.strip("/"), *parts) if each)
+
+
+@contextlib.contextmanager
+def opened(bucket: str, prefix: str, *, region: str = "", given: Mapping[str, str] | None = None) -> Iterator[Account]:
+    """Give the account of the credentials that boto3 finds, or of the environment variables that are `given`.
+
+    The SDK's telemetry is off meanwhile, unless the user has a configuration of his own for it.
+
+    Raises:
+        UsageError: there is no region, or there are no credentials.
+        PluginError: the bucket cannot be used.
+    """
+    import boto3
+
+    before = os.environ.get(_CONFIG)
+    os.environ.setdefault(_CONFIG, str(Path(__file__).with_name("sdk.yaml")))
+    with _environment(given or {}):
+        try:
+            logging.getLogger("sagemaker").setLevel(logging.WARNING)  # it tells of each call on a console of its own
+            session = boto3.Session(region_name=region or None)
+            if session.region_name is None:
+                raise UsageError("No AWS region is known; give --set backend.sagemaker.region=eu-west-1.")
+            if session.get_credentials() is None:
+                raise UsageError("No AWS credentials are found; run `aws configure`, or set AWS_PROFILE.")
+            account = Account(session, bucket, prefix)
+            if not bucket:
+                raise UsageError(
+                    "The data has to lie in a bucket that the training jobs can read; "
+                    "give --set backend.sagemaker.bucket=NAME."
+                )
+            with explained(f"The bucket {bucket} cannot be used"):
+                account.client("s3").head_bucket(Bucket=bucket)
+            yield account
+        finally:
+            if before is None:
+                os.environ.pop(_CONFIG, None)
+
+
+@contextlib.contextmanager
+def _environment(given: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def code_of(error: BaseException) -> str:
+    """Return the code of what a service refused, "" for any other error."""
+    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+
+
+@contextlib.contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn what boto raises within into an error of ours, which begins with `what`."""
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+    try:
+        yield
+    except NoCredentialsError as error:
+        raise UsageError("No AWS credentials are found; run `aws configure`, or set AWS_PROFILE.") from error
+    except ClientError as error:
+        told = error.response.get("Error", {})
+        way = "; the credentials may not do that" if code_of(error) in _DENIED else ""
+        raise PluginError(f"{what}: {told.get('Code', '')}: {told.get('Message', error)}{way}.") from error
+    except BotoCoreError as error:
+        raise PluginError(f"{what}: {error}.") from error

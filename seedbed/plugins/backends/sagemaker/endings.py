@@ -1,0 +1,70 @@
+"""What an ended training job means for its trial. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from seedbed.core.search.candidate import TrialJob
+from seedbed.core.search.events import Event, TrialFailed, TrialStopped
+from seedbed.plugins.backends.endings import failed, stopped
+
+_PASSING = ("InternalServerError", "CapacityError", "Insufficient capacity", "insufficient capacity", "ResourceLimit")
+_MEMORY = "the container was killed (exit code 137): its machine had run out of memory; choose a larger instance_type, "
+_MEMORY += "or a smaller architecture or resolution"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What is known of a job that has ended: the service's words, and the last event of its log, if it got so far.
+
+    `asked` where this run asked it to end, `known_before` where it had ended before this session of the run began.
+    `has_look` where a look was told, and so files may be there.
+    """
+
+    status: str
+    secondary: str
+    reason: str
+    last: Event | None
+    asked: bool
+    known_before: bool
+    has_look: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The trial goes on as another job, from what it has left in the bucket."""
+
+    why: str
+
+
+def verdict(job: TrialJob, ended: Ended, *, left: int) -> Event | Again:
+    """Say what becomes of the trial; `left` is how many more attempts it has."""
+    if ended.status == "Completed":
+        return ended.last or failed(job, "The job completed without saying how.")
+    if ended.status == "Stopped":
+        return _stopped(job, ended, left)
+    if isinstance(ended.last, TrialFailed):
+        return ended.last
+    if any(each in ended.reason for each in _PASSING):
+        if left > 0:
+            return Again(ended.reason)
+        return failed(job, f"{ended.reason} Its attempts are used up.", ended.reason)
+    words = _MEMORY if "exit code: 137" in ended.reason else ended.reason.splitlines()[0] if ended.reason else "failed"
+    return failed(job, words, ended.reason)
+
+
+def _stopped(job: TrialJob, ended: Ended, left: int) -> Event | Again:
+    if ended.asked:
+        return ended.last or stopped(job, "stopped on request")
+    if ended.secondary in ("MaxRuntimeExceeded", "MaxWaitTimeExceeded"):
+        words = f"the service ended it: {ended.secondary}"
+        if not ended.has_look:
+            return failed(job, f"{words}; give it more time (--time), or a faster instance_type")
+        if isinstance(ended.last, TrialStopped):
+            return replace(ended.last, reason=words)
+        return stopped(job, words)
+    if ended.last is not None and not isinstance(ended.last, TrialStopped):
+        return ended.last  # it had come to its end when the stop arrived
+    if ended.known_before and left > 0:
+        return Again("an earlier session of the run ended while it was training")
+    return stopped(job, "stopped from outside")

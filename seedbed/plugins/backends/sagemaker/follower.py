@@ -1,0 +1,303 @@
+"""One trial at the service, from its request to its last event, in a thread of its own: calls may take seconds."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
+
+import msgspec
+
+from seedbed.core.errors import SeedbedError
+from seedbed.core.search import parcel
+from seedbed.core.search.candidate import TrialJob
+from seedbed.core.search.events import (
+    TERMINAL,
+    EpochFinished,
+    Event,
+    TrialBilled,
+    TrialFinished,
+    TrialPlaced,
+    TrialStopped,
+)
+from seedbed.plugins.backends import SagemakerOptions
+from seedbed.plugins.backends.endings import failed, stopped
+from seedbed.plugins.backends.sagemaker.account import Account, code_of
+from seedbed.plugins.backends.sagemaker.courier import Courier, unpack
+from seedbed.plugins.backends.sagemaker.endings import Again, Ended, verdict
+from seedbed.plugins.backends.sagemaker.joblog import JobLog
+from seedbed.plugins.backends.sagemaker.requests import STUDY_TAG, TRIAL_TAG, JobPlan, name_of, request, seconds_of
+
+log = logging.getLogger(__name__)
+
+FOLDER = "checkpoints/trial"
+"""Where, below the container's base, a trial writes: the service keeps it in the bucket as it grows."""
+
+_FULL = frozenset({"ResourceLimitExceeded", "CapacityError"})
+_LOG_SECONDS = 30.0  # how long after a job's end its last lines may take to arrive
+_PAUSES = (1.0, 60.0)  # between two requests for a machine that cannot be had: the first, and the longest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """What all followers of a run share."""
+
+    id: str
+    account: Account
+    courier: Courier
+    options: SagemakerOptions
+    plugins: tuple[str, ...]
+    environment: dict[str, str]
+    metrics: tuple[tuple[str, str], ...]
+    logs: Any
+    leaving: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """What the SDK's resources want in every call."""
+        return {"session": self.account.session, "region": self.account.region}
+
+
+class Follower:
+    """Follows one trial; `tell` gets its events, the terminal one last, unless the run is left before."""
+
+    def __init__(self, job: TrialJob, study: Study, tell: Callable[[Event], None]) -> None:
+        self.job = job
+        self.started_after: float | None = None
+        self.is_over = False
+        self._study = study
+        self._tell = tell
+        self._asked = threading.Event()
+        self._has_look = False
+        self._last: Event | None = None
+        """The terminal event of the attempt that is followed, once its log has it."""
+        self._current: Any = None
+        self._thread = threading.Thread(target=self._run, name=f"seedbed-job-{job.trial}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the trial to end."""
+        self._asked.set()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the thread, which ends soon once the run is left."""
+        self._thread.join(seconds)
+
+    def end_job(self) -> None:
+        """Have the service end the job that runs, if any does; what it has reached stays in the bucket."""
+        if self._current is not None and not self.is_over:
+            _stop(self._current)
+
+    def _run(self) -> None:
+        try:
+            ending = self._follow()
+        except Exception as error:  # the thread's border: whatever a service or the SDK raises ends this trial
+            log.warning("Trial %s cannot be followed any further.", self.job.trial, exc_info=True)
+            words = str(error) if isinstance(error, SeedbedError) else f"{type(error).__name__}: {error}"
+            ending = failed(self.job, words.splitlines()[0] if words else "unknown", words)
+        if ending is not None:
+            self._tell(ending)
+        self.is_over = True
+
+    def _follow(self) -> Event | None:
+        """Go from attempt to attempt; return the trial's last event, None if the run was left meanwhile."""
+        for attempt in range(1, self._study.options.retries + 2):
+            name = self.job.place or name_of(self._study.id, self.job.trial, attempt)
+            left = 0 if self.job.place else self._study.options.retries + 1 - attempt
+            found = self._find(name)
+            known_before = found is not None
+            if known_before and left > 0 and self._find(name_of(self._study.id, self.job.trial, attempt + 1)):
+                self._listen(JobLog(self._study.logs, name))  # the trial has gone on since: only its looks count
+                continue
+            if found is None:
+                found = self._create(name)
+            if found is None:
+                return None if self._study.leaving.is_set() else stopped(self.job, "stopped on request before it began")
+            self._current = found
+            self._tell(TrialPlaced(trial=self.job.trial, place=name, attempt=attempt))
+            was_over = known_before and _is_over(found)
+            self._last = None
+            self._watch(found)
+            if self._study.leaving.is_set():
+                return None
+            self._bill(found, name)
+            outcome = self._judge(found, known_before=was_over, left=left)
+            if not isinstance(outcome, Again):
+                return self._brought_home(outcome, found)
+            log.warning("Trial %s goes on as another job: %s", self.job.trial, outcome.why)
+        return failed(self.job, "Its attempts are used up.")
+
+    def _find(self, name: str) -> Any:  # noqa: ANN401 - the SDK is imported late
+        """Return a job of this name, None where there is none.
+
+        Raises:
+            SeedbedError: it is another's.
+        """
+        from sagemaker.core.resources import TrainingJob
+
+        try:
+            found = TrainingJob.get(name, **self._study.own)
+        except Exception as error:
+            if code_of(error) in ("ValidationException", "ResourceNotFound", "ResourceNotFoundException"):
+                return None
+            raise
+        if not self.job.place:
+            self._insist_on_own(found)
+        return found
+
+    def _insist_on_own(self, found: Any) -> None:  # noqa: ANN401
+        from sagemaker.core.resources import Tag
+
+        tags = {str(each.key): str(each.value) for each in Tag.get_all(found.training_job_arn, **self._study.own)}
+        if (tags.get(STUDY_TAG), tags.get(TRIAL_TAG)) != (self._study.id, str(self.job.trial)):
+            raise SeedbedError(
+                f"There is a training job {found.training_job_name} already, and it is not this run's; "
+                "begin the run again in another --out."
+            )
+
+    def _create(self, name: str) -> Any:  # noqa: ANN401
+        """Request the job, again and again while there is no machine for it; None if it is to end before that."""
+        from sagemaker.core.resources import TrainingJob
+
+        study, pause, began = self._study, _PAUSES[0], time.monotonic()
+        plan = self._plan(name)
+        while not (study.leaving.is_set() or self._asked.is_set()):
+            try:
+                return TrainingJob.create(**request(plan, study.options, study.metrics), **study.own)
+            except Exception as error:
+                code = code_of(error)
+                if code == "ResourceInUse":  # our own request came through, and its answer did not
+                    return self._find(name)
+                if code not in _FULL:
+                    raise
+                seconds = self.job.fidelity.seconds
+                if seconds is not None and time.monotonic() - began > seconds:
+                    raise
+                if pause == _PAUSES[0]:
+                    log.warning("No machine for trial %s yet (%s); it is asked for again.", self.job.trial, error)
+                study.leaving.wait(min(pause, 20 * study.options.poll_seconds))
+                pause = min(2 * pause, _PAUSES[1])
+        return None
+
+    def _plan(self, name: str) -> JobPlan:
+        """Upload what the job needs, as far as it is not there, and say where it lies."""
+        study, job = self._study, self.job
+        channels: dict[str, str] = {"code": study.courier.send_code(study.plugins, install=study.options.install)}
+        places: dict[Path, Path] = {}
+        for field_name in ("data", "tokens", "splits"):
+            if text := getattr(job, field_name):
+                path = Path(text)
+                channels[field_name] = study.courier.send(path)
+                inside = PurePosixPath("input/data", field_name)
+                places[path] = Path(inside if path.is_dir() else inside / path.name)
+        places[Path(job.folder)] = Path(FOLDER)
+        moved = parcel.relocated(replace(job, resumable=True, device="auto"), places.__getitem__)
+        order = {
+            "job": {"kind": "TrialJob", **msgspec.to_builtins(moved)},
+            "plugins": [
+                f"input/data/code/{Path(each).name}" if each.endswith(".py") else each for each in study.plugins
+            ],
+            "runner": study.options.runner,
+        }
+        study.courier.put(msgspec.json.encode(order), "studies", study.id, "jobs", name, "job.json")
+        channels["job"] = study.account.uri("studies", study.id, "jobs", name, "")
+        return JobPlan(
+            name=name,
+            study=study.id,
+            trial=job.trial,
+            candidate=job.candidate,
+            channels=channels,
+            checkpoints=study.account.uri("studies", study.id, "trials", str(job.trial)),
+            output=study.account.uri("studies", study.id, "output"),
+            seconds=seconds_of(job, study.options, time.time()),
+            environment=study.environment,
+        )
+
+    def _watch(self, found: Any) -> None:  # noqa: ANN401
+        """Tell of the job's looks until it is over and its log has been read to the end."""
+        study, began, is_stopping = self._study, time.monotonic(), False
+        told = JobLog(study.logs, str(found.training_job_name))
+        ended: float | None = None
+        while not study.leaving.is_set():
+            found.refresh()
+            if _is_over(found) and ended is None:
+                ended = time.monotonic()
+            self._listen(told, began)
+            # The end of a log may arrive after the end of its job.
+            patience = min(_LOG_SECONDS, 10 * study.options.poll_seconds)
+            if ended is not None and (self._last is not None or time.monotonic() > ended + patience):
+                return
+            if self._asked.is_set() and not is_stopping and ended is None:
+                is_stopping = True
+                _stop(found)
+            (study.leaving if self._asked.is_set() else self._asked).wait(study.options.poll_seconds)
+
+    def _listen(self, told: JobLog, began: float | None = None) -> None:
+        """Pass on what is new in a log; hold back the terminal event."""
+        for event in told.news():
+            if hasattr(event, "trial"):  # a tuned job does not know its number
+                event = cast(Event, replace(cast(Any, event), trial=self.job.trial))
+            if self.started_after is None and began is not None:
+                self.started_after = time.monotonic() - began
+            if isinstance(event, TERMINAL):
+                self._last = event
+            else:
+                self._has_look = self._has_look or isinstance(event, EpochFinished)
+                self._tell(event)
+
+    def _judge(self, found: Any, *, known_before: bool, left: int) -> Event | Again:  # noqa: ANN401
+        ended = Ended(
+            status=str(found.training_job_status),
+            secondary=str(found.secondary_status),
+            reason=_text(found.failure_reason),
+            last=self._last,
+            asked=self._asked.is_set(),
+            known_before=known_before,
+            has_look=self._has_look,
+        )
+        return verdict(self.job, ended, left=left)
+
+    def _bill(self, found: Any, name: str) -> None:  # noqa: ANN401
+        seconds = found.billable_time_in_seconds
+        if isinstance(seconds, int | float):
+            self._tell(TrialBilled(trial=self.job.trial, seconds=float(seconds), place=name))
+
+    def _brought_home(self, ending: Event, found: Any) -> Event:  # noqa: ANN401
+        """Fetch what the trial has written, before its end is told."""
+        target = Path(self.job.folder)
+        if self.job.place:  # one of a tuning job: they share one address for checkpoints
+            artifacts = found.model_artifacts
+            uri = _text(getattr(artifacts, "s3_model_artifacts", None))
+            is_there = bool(uri)
+            if uri:
+                unpack(self._study.courier.read(uri), target)
+        else:
+            parts = ("studies", self._study.id, "trials", str(self.job.trial), Path(FOLDER).name)
+            is_there = self._study.courier.fetch(target, *parts)
+        if not is_there and isinstance(ending, TrialFinished | TrialStopped) and self._has_look:
+            return failed(self.job, f"{found.training_job_name} left no files; see it on the console")
+        return ending
+
+
+def _is_over(found: Any) -> bool:  # noqa: ANN401
+    return str(found.training_job_status) in ("Completed", "Failed", "Stopped")
+
+
+def _stop(found: Any) -> None:  # noqa: ANN401
+    try:
+        found.stop()
+    except Exception as error:
+        if code_of(error) != "ValidationException":  # it has ended by itself
+            raise
+
+
+def _text(value: object) -> str:
+    """Return a text of the SDK; what the service did not tell is an object of its own there."""
+    return value if isinstance(value, str) else ""
