@@ -22,9 +22,9 @@ import msgspec
 import seedbed
 from seedbed.core.errors import PluginError
 from seedbed.core.network import staying_offline
+from seedbed.core.search import parcel
 from seedbed.core.search.candidate import EvaluationJob, Job, TrialJob
 from seedbed.core.search.events import TERMINAL, EpochFinished, Event, to_line
-from seedbed.plugins.backends import parcel
 from seedbed.plugins.backends.attempting import Run, attempt
 from seedbed.plugins.backends.ray_cluster.bales import Bale, Piece, pack, unpack
 

@@ -1,9 +1,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from fake_runners import evaluation_job, trial_job
+from plugins.fake_runners import evaluation_job, trial_job
 
-from seedbed.plugins.backends import parcel
+from seedbed.core.search import parcel
 
 
 def elsewhere(path: Path) -> Path:
