@@ -43,6 +43,7 @@ PULSE_SECONDS = 1.0
 
 D = TypeVar("D")
 Emit = Callable[[Event], None]
+Say = Callable[[bytes], None]
 Runner = Callable[[Job, Emit, Callable[[], bool], D], None]
 """Runs a job on a desk (what stays warm between jobs), emits its events, ends soon after a stop."""
 
@@ -135,8 +136,8 @@ class Pulse:
 class Relay:
     """Passes on the events of one job: those that can be read back, and none after the terminal one."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
+    def __init__(self, say: Say) -> None:
+        self._say = say
         self.is_over = False
 
     def __call__(self, event: Event) -> None:
@@ -149,21 +150,21 @@ class Relay:
             from_line(line)
         except DataError as error:  # a score of NaN turns into null, which nobody could read back
             raise TrialError(f"The trial reports what cannot be kept; is every number finite? {error}") from error
-        self._outbox.say(line)
+        self._say(line)
         self.is_over = isinstance(event, TERMINAL)
 
 
 def serve(inbox: Iterable[Assignment], outbox: Outbox, run: Runner[D], desk: D) -> None:
     """Run job after job until the inbox ends."""
     for assignment in inbox:
-        attempt(assignment, outbox, run, desk)
+        attempt(assignment.job, outbox.say, Pulse(assignment, outbox), run, desk)
 
 
-def attempt(assignment: Assignment, outbox: Outbox, run: Runner[D], desk: D) -> None:
-    """Run one job so that exactly one terminal event comes of it, whatever the runner does."""
-    job, relay, began = assignment.job, Relay(outbox), time.monotonic()
+def attempt(job: Job, say: Say, should_stop: Callable[[], bool], run: Runner[D], desk: D) -> None:
+    """Run one job so that exactly one terminal event comes of it, whatever the runner does; `say` gets their lines."""
+    relay, began = Relay(say), time.monotonic()
     try:
-        run(job, relay, Pulse(assignment, outbox), desk)
+        run(job, relay, should_stop, desk)
     except BaseException as error:  # a plugin's SystemExit must not cost a warm worker either
         log.warning("The job of trial %s raised.", job.trial, exc_info=True)
         if not relay.is_over:
@@ -186,7 +187,8 @@ def _failed(job: Job, error: BaseException, seconds: float) -> Event:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Be a worker process until the parent says "exit" or is gone."""
     options = _parser().parse_args(arguments)
-    inbound, outbox = _private_streams()
+    inbound, outbound = private_streams()
+    outbox = Outbox(outbound)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to everybody; the parent decides
     faulthandler.enable()  # a crash in native code leaves its stack in the log
     inbox = Inbox()
@@ -240,7 +242,7 @@ def open_runner(runner: str, plugins: tuple[str, ...], threads: int) -> tuple[Ru
     return run, Desk(open_registry(plugins))
 
 
-def _private_streams() -> tuple[BinaryIO, Outbox]:
+def private_streams() -> tuple[BinaryIO, BinaryIO]:
     """Take stdin and stdout for the protocol; what plugins print goes to the log, what they read is empty.
 
     The duplicates are not inherited by programs that a plugin starts.
@@ -250,7 +252,7 @@ def _private_streams() -> tuple[BinaryIO, Outbox]:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    return inbound, Outbox(outbound)
+    return inbound, outbound
 
 
 def _outlive_nobody(parent: int) -> None:
