@@ -19,15 +19,16 @@ SHELL = (
     *("show", "show_board", "show_forecast", "show_inspection", "show_replay"),
 )
 FACE = ("api", "estimator", "inspection", "page", "page_forecast", "replays", "runs")
-ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | {
-    "worker": "worker", "core": "core", "registry": "registry", "plugins": "plugins", "__init__": "names"
+WORKER = ("worker", "container", "container_lines", "keeper")
+ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | dict.fromkeys(WORKER, "worker") | {
+    "core": "core", "registry": "registry", "plugins": "plugins", "__init__": "names"
 }  # fmt: skip
 # Room → the rooms it may look into, types included. `names` are the public names of seedbed/__init__.py, which
 # fetches each from its home when it is first used.
 MAY_IMPORT = {
     "shell": {"shell", "face", "registry", "core"},
     "face": {"face", "registry", "core"},
-    "worker": {"face", "core"},
+    "worker": {"worker", "face", "core"},
     "registry": {"registry", "core"},
     "plugins": {"plugins", "core", "names", "worker"},  # a backend runs the worker's code where it likes
     "core": {"core"},
