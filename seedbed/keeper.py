@@ -68,16 +68,31 @@ def _child(work: Callable[[threading.Event], int], lives: int) -> int:
     # Python's own handlers wait for the main thread, which may be deep in native code; this pipe is written at once.
     signal.set_wakeup_fd(tell)
     signal.signal(signal.SIGTERM, lambda number, frame: None)
-    os.register_at_fork(after_in_child=_die_of_sigterm)
+    _spare_forks()
     threading.Thread(target=_listen, args=(told, stop), daemon=True).start()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     return work(stop)
 
 
-def _die_of_sigterm() -> None:
-    """In what a plugin forks, a DataLoader's worker for instance: a signal to it is none to the job."""
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def _spare_forks() -> None:
+    """Let what a plugin forks, a DataLoader's worker for instance, die of SIGTERM; a signal to it is none to the job.
+
+    It is held back meanwhile: one that came before the child had lost our handler would go into the job's pipe.
+    """
+    masks = threading.local()
+
+    def before() -> None:
+        masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def in_parent() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.before)
+
+    def in_child() -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        in_parent()
+
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
 
 def _end_with_the_keeper(lives: int) -> None:

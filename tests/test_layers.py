@@ -39,7 +39,7 @@ ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | dict.fromk
 MAY_IMPORT = {
     "shell": {"shell", "face", "registry", "core"},
     "face": {"face", "registry", "core"},
-    "worker": {"face", "core"},
+    "worker": {"worker", "face", "core"},
     "registry": {"registry", "core"},
     "plugins": {"plugins", "core", "names", "worker"},  # a backend runs the worker's code where it likes
     "core": {"core"},

@@ -43,10 +43,8 @@ def finished_child(job, pid):
 
 def leave_an_orphan(job, emit, should_stop):
     """Its grandchild loses its parent, ends, and would stay a zombie if nobody asked for it."""
-    grandchild = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'input()'], stdin=0).pid)"
-    told, tell = os.pipe()
-    done = subprocess.run([sys.executable, "-c", grandchild], stdin=told, capture_output=True, text=True, check=True)
-    os.close(tell)  # now it ends
+    code = "import subprocess as s, sys; print(s.Popen([sys.executable, '-c', ''], stdout=s.DEVNULL).pid)"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
     while Path("/proc", done.stdout.strip()).exists():
         time.sleep(0.01)
     emit(finished(job, "reaped"))
