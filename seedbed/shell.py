@@ -167,7 +167,7 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-_OF_BACKENDS = {"ray_address": ("ray", "address")}
+_OF_BACKENDS = {"ray_address": ("ray", "address"), "rehearse": ("sagemaker", "rehearse")}
 """Options of the command line that are those of a backend: which one, and which of its options."""
 
 

@@ -1,109 +1,17 @@
 """Trials as training jobs, through the real SDK and HTTP, by a service that runs them on this machine."""
 
 import json
-import os
-import sys
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from plugins.counting_runner import LOOKS, open_gates
 from plugins.fake_runners import trial_job
+from plugins.training_jobs.following import SECONDS, job_names, looks, until, until_looks
 
 from seedbed.core.errors import PluginError, UsageError
-from seedbed.core.protocols import Workplace
-from seedbed.core.search.events import (
-    TERMINAL,
-    EpochFinished,
-    TrialBilled,
-    TrialFailed,
-    TrialFinished,
-    TrialPlaced,
-    TrialStopped,
-)
-from seedbed.plugins.backends import SagemakerOptions
-
-pytest.importorskip("sagemaker")
-pytest.importorskip("moto")
-
-from seedbed.plugins.backends.sagemaker.backend import SagemakerBackend
-from seedbed.plugins.backends.sagemaker.rehearsal import Rehearsal
-
-SECONDS = 90.0
-TESTS = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    environment = {
-        "SEEDBED_PYTHON": sys.executable,
-        "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
-        "SEEDBED_PLUGINS": "",
-    }
-    root = tmp_path_factory.mktemp("service")
-    with Rehearsal(root, image=lambda uri: [], slots=3, grace=20.0, environment=environment) as found:
-        found.client("s3").create_bucket(Bucket="bucket")
-        yield found
-
-
-@pytest.fixture
-def backend(service, tmp_path, monkeypatch):
-    for name, value in service.env.items():
-        monkeypatch.setenv(name, value)
-
-    @contextmanager
-    def opened(folder="run", **options):
-        given = {
-            "role": "arn:aws:iam::123456789012:role/Role",
-            "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:1",
-            "bucket": "bucket",
-            "runner": "plugins.counting_runner:run",
-            "poll_seconds": 0.2,
-        }
-        place = Workplace(folder=tmp_path / folder, lookup=None, threads=1)
-        with SagemakerBackend(SagemakerOptions(**given | options), place) as found:
-            yield found
-
-    return opened
-
-
-@pytest.fixture
-def job(tmp_path):
-    (tmp_path / "data.txt").write_text("what there is to learn")
-    (tmp_path / "gate").mkdir()
-
-    def made(trial=0, **changes):
-        found = trial_job(trial, "count", gate=str(tmp_path / "gate"))
-        folder = str(tmp_path / "run" / "trials" / str(trial))
-        return replace(found, data=str(tmp_path / "data.txt"), splits="", folder=folder, **changes)
-
-    return made
-
-
-def until(backend, kinds, events=None):
-    """Poll until an event of these kinds comes; return all that came."""
-    events, limit = [] if events is None else events, time.monotonic() + SECONDS
-    while time.monotonic() < limit:
-        events += backend.poll(0.2)
-        if events and isinstance(events[-1], kinds):
-            return events
-    raise AssertionError(f"no {kinds} within {SECONDS} s: {events}")
-
-
-def looks(events):
-    return [each.epoch for each in events if isinstance(each, EpochFinished)]
-
-
-def until_looks(backend, count, events):
-    while len(looks(events)) < count:
-        until(backend, EpochFinished, events)
-    return events
-
-
-def job_names(events):
-    return [each.place for each in events if isinstance(each, TrialPlaced)]
+from seedbed.core.search.events import TERMINAL, TrialBilled, TrialFailed, TrialFinished, TrialStopped
 
 
 def test_a_trial_is_a_job_of_its_own_and_its_files_are_home_before_its_end(service, backend, job, tmp_path):
