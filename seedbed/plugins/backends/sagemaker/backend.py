@@ -6,21 +6,25 @@ import contextlib
 import json
 import logging
 import queue
+import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 from seedbed.container_lines import METRICS
+from seedbed.core.errors import UsageError
 from seedbed.core.network import OFFLINE_VARIABLES
 from seedbed.core.protocols import Workplace
 from seedbed.core.search.candidate import Job, TrialJob
 from seedbed.core.search.events import TERMINAL, Event
+from seedbed.core.search.handover import Tuning, TuningRequest
 from seedbed.plugins.backends import LocalOptions, SagemakerOptions
 from seedbed.plugins.backends.local import LocalBackend
 from seedbed.plugins.backends.sagemaker import account, rehearsed, requests
 from seedbed.plugins.backends.sagemaker.courier import Courier
 from seedbed.plugins.backends.sagemaker.follower import Follower, Study
+from seedbed.plugins.backends.sagemaker.tuner import Tuner
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,8 @@ class SagemakerBackend:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._followers: list[Follower] = []
         self._starts: list[float] = []
+        self._last: TrialJob | None = None
+        self._tuner: Tuner | None = None
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> SagemakerBackend:
@@ -97,9 +103,25 @@ class SagemakerBackend:
         if not isinstance(job, TrialJob) or job.is_yardstick or job.ingredients:
             self._here.submit(job)
             return
+        self._last = job
         follower = Follower(job, self._study, self._events.put)
         self._followers.append(follower)
         follower.start()
+
+    def tune(self, request: TuningRequest) -> Tuning:
+        """Begin a tuning job whose jobs are like the last trial that was submitted, or join the one that was begun.
+
+        Raises:
+            UsageError: the service cannot do what is asked.
+            PluginError: it refuses.
+        """
+        if self._last is None:
+            raise UsageError(
+                "A tuning job is made like a trial, and none was submitted yet; submit the first as usual."
+            )
+        with account.explained("The tuning job cannot be begun"):
+            self._tuner = Tuner(request, self._last, self._study, time.time())
+        return self._tuner
 
     def stop(self, trial: int) -> None:
         """Ask a trial to end: its machine has two minutes to bring what it has into the bucket."""
@@ -134,6 +156,9 @@ class SagemakerBackend:
     def _leave(self) -> None:
         """End the jobs that still run: nobody listens any more. What they have reached can be gone on with."""
         self._study.leaving.set()
+        if self._tuner is not None:
+            with account.explained(f"The tuning job {self._tuner.name} may still run"):
+                self._tuner.end()
         for follower in self._followers:
             with account.explained(f"The job of trial {follower.job.trial} may still run"):
                 follower.end_job()

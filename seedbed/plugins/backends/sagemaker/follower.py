@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -116,8 +116,10 @@ class Follower:
             if known_before and left > 0 and self._find(name_of(self._study.id, self.job.trial, attempt + 1)):
                 self._listen(JobLog(self._study.logs, name))  # the trial has gone on since: only its looks count
                 continue
-            if found is None:
+            if found is None and not self.job.place:
                 found = self._create(name)
+            if found is None and self.job.place:
+                return failed(self.job, f"The training job {name} is gone; it was to be this trial")
             if found is None:
                 return None if self._study.leaving.is_set() else stopped(self.job, "stopped on request before it began")
             self._current = found
@@ -201,9 +203,7 @@ class Follower:
         moved = parcel.relocated(replace(job, resumable=True, device="auto"), places.__getitem__)
         order = {
             "job": {"kind": "TrialJob", **msgspec.to_builtins(moved)},
-            "plugins": [
-                f"input/data/code/{Path(each).name}" if each.endswith(".py") else each for each in study.plugins
-            ],
+            "plugins": plugins_there(study.plugins),
             "runner": study.options.runner,
         }
         study.courier.put(msgspec.json.encode(order), "studies", study.id, "jobs", name, "job.json")
@@ -284,6 +284,11 @@ class Follower:
         if not is_there and isinstance(ending, TrialFinished | TrialStopped) and self._has_look:
             return failed(self.job, f"{found.training_job_name} left no files; see it on the console")
         return ending
+
+
+def plugins_there(plugins: Sequence[str]) -> list[str]:
+    """Return how plugins are named in the container, where local files lie in the channel `code`."""
+    return [f"input/data/code/{Path(each).name}" if each.endswith(".py") else each for each in plugins]
 
 
 def _is_over(found: Any) -> bool:  # noqa: ANN401
