@@ -217,6 +217,16 @@ class Regularizer:
         """Whether training should end here; `scores` are those of the looks so far, greater is better."""
         return False
 
+    def state(self) -> Mapping[str, Tensor]:
+        """Return copies of all that was gathered in training and that it cannot go on without: averages, counters.
+
+        What `on_model` finds again is no part of it. Numbers are float64 or int64 tensors, so that none is rounded.
+        """
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take up what `state` returned, on the device where it is to lie; the next step is the one that came next."""
+
 
 Loss = Callable[["Tensor", "Tensor"], "Tensor"]
 """Outputs (N, K) and targets → the loss of each example (N,).

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _MEMORY = 0.25
 """Of the way so far, how far back an average may reach: early on the random beginning would else weigh in."""
 
+_PREFIX = "average."
+
 
 class Ema(Regularizer):
     """The exponential moving average of the weights (Polyak & Juditsky 1992; Tarvainen & Valpola 2017).
@@ -48,6 +50,14 @@ class Ema(Regularizer):
         """Return a copy of the averaged weights with the model's buffers; None before the first step."""
         return _copied(model, self._average) if self._average else None
 
+    def state(self) -> Mapping[str, Tensor]:
+        """Return the average and the progress that it reaches up to."""
+        return {**_named(self._average), "progress": torch.tensor(self._progress, dtype=torch.float64)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from there."""
+        self._average, self._progress = _unnamed(state), float(state["progress"])
+
 
 class Swa(Regularizer):
     """The plain mean of the states after each step once `start` of the training is over (Izmailov et al. 2018).
@@ -76,6 +86,23 @@ class Swa(Regularizer):
     def averaged(self, model: nn.Module) -> Mapping[str, Tensor] | None:
         """Return a copy of the mean, counters being the model's own; None before `start`."""
         return _copied(model, self._average) if self._average else None
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return the mean and of how many states it is one."""
+        return {**_named(self._average), "states": torch.tensor(self._states)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from there."""
+        self._average, self._states = _unnamed(state), int(state["states"])
+
+
+def _named(average: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return copies under names that no counter has."""
+    return {f"{_PREFIX}{name}": each.clone() for name, each in average.items()}
+
+
+def _unnamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(_PREFIX): each.clone() for name, each in state.items() if name.startswith(_PREFIX)}
 
 
 def _move(average: dict[str, Tensor], current: dict[str, Tensor], weight: float) -> None:
