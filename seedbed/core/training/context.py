@@ -108,7 +108,7 @@ class Context:
     decisions: Decisions = field(default_factory=Decisions)
     seen: list[float] = field(default_factory=list)
     """The scores of all looks so far, those of all folds together."""
-    _passed: float = 0.0
+    passed: float = 0.0
 
     @property
     def folder(self) -> Path:
@@ -196,12 +196,12 @@ class Context:
         """End the trial where it has not reached by now what its fidelity asks for."""
         worths = [self.job.profile.task.worth(each) for each in self.seen]
         for cut in self.job.fidelity.cuts:
-            if self._passed < cut.progress <= progress and max(worths) < self.job.profile.task.worth(cut.score):
+            if self.passed < cut.progress <= progress and max(worths) < self.job.profile.task.worth(cut.score):
                 raise CutShort(
                     f"{written(max(self.seen, key=self.job.profile.task.worth))} at {progress:.0%} of the training, "
                     f"where {written(cut.score)} was asked for"
                 )
-        self._passed = progress
+        self.passed = progress
 
     def finish(self, model: Net, augmenters: Sequence[Augmenter]) -> float:
         """Judge the kept checkpoint as `predict` will use it, decide on test-time views, return the score.

@@ -33,10 +33,27 @@ class Decisions:
         TrialError: its next answer is to another question; the code or the data are not what they were.
     """
 
-    def __init__(self, script: Sequence[Decision] | None = None) -> None:
+    def __init__(self, script: Sequence[Decision] | None = None, memory: Sequence[Decision] = ()) -> None:
+        """Answer by a script, or else by the clock, or by what it said when the trial was begun: its `memory`."""
         self._script = None if script is None else list(script)
+        self._memory = list(memory)
         self._place = 0
         self._new: list[Decision] = []
+        self.log: list[Decision] = []
+        """All that was decided in the trial."""
+
+    @property
+    def untold(self) -> tuple[Decision, ...]:
+        """What was decided since `taken` was called."""
+        return tuple(self._new)
+
+    def go_on(self, decided: Sequence[Decision], untold: Sequence[Decision]) -> None:
+        """Go on where a trial was interrupted that had decided so much, and had not told some of it."""
+        self.log, self._new = list(decided), list(untold)
+        self._place = len(self.log)
+
+    def _remembers(self, event: str) -> bool:
+        return self._place < len(self._memory) and self._memory[self._place][0] == event
 
     @property
     def are_given(self) -> bool:
@@ -45,6 +62,8 @@ class Decisions:
 
     def decide(self, question: str, answer: Callable[[], V]) -> V:
         """Return the answer to a question, from the script or, where there is none, as it is now."""
+        if self._script is None and self._remembers(question):
+            return self._note(question, cast(V, self._memory[self._place][1]))
         if self._script is None:
             return self._note(question, answer())
         if self._place == len(self._script):
@@ -60,6 +79,8 @@ class Decisions:
 
     def has_happened(self, event: str, occurs: Callable[[], bool]) -> bool:
         """Whether something that seldom happens does so now; it is only written down if so."""
+        if self._script is None and self._place < len(self._memory):
+            return self._remembers(event) and self._note(event, True)
         if self._script is None:
             return occurs() and self._note(event, True)
         return self.given(event) is not None
@@ -70,6 +91,7 @@ class Decisions:
             return None
         self._place += 1
         self._new.append(found := self._script[self._place - 1])
+        self.log.append(found)
         return found[1]
 
     def end_where_ended(self, looks: int) -> None:
@@ -79,10 +101,13 @@ class Decisions:
 
     def note(self, event: str, value: str | int | float | bool) -> None:
         """Write down what happened."""
+        if self._script is None:
+            self._place += self._remembers(event)
         self._new.append((event, value))
+        self.log.append((event, value))
 
     def _note(self, question: str, answer: V) -> V:
-        self._new.append((question, answer))
+        self.note(question, answer)
         return answer
 
     def taken(self) -> tuple[Decision, ...]:

@@ -27,6 +27,7 @@ from seedbed.core.training.compiling import forward_for
 from seedbed.core.training.context import PLAIN, Context, Result
 from seedbed.core.training.devices import device_of
 from seedbed.core.training.folds import over_folds
+from seedbed.core.training.keeping import Keeper
 from seedbed.core.training.lap import (
     LEAST_LAP,
     SINCE,
@@ -210,12 +211,14 @@ def _train(context: Context, model: Net, options: TuneOptions, *, since: float =
         accumulated=accumulated,
         clock=context.clock,
     )
+    keeper = Keeper(context) if context.job.resumable and context.ring is None else None
+    lesson.keeper = keeper
     pace = _plan(context, lesson, demand)
     if context.ring is not None:
         share_with(context.ring, model, lesson, options, since)
     else:
         lesson.forward = forward_for(context, parts, lesson, pace.max_steps, is_gradual=options.unfreeze_share > 0)
-    result = _follow(context, parts, lesson, pace)
+    result = _follow(context, parts, lesson, pace, keeper)
     if lesson.accumulated > 1:
         context.notes.append(
             f"Batches of {batch_size} went in {lesson.accumulated} parts: more did not fit into memory."
@@ -240,14 +243,14 @@ def _demand(context: Context, model: Net, view: View) -> Demand | None:
     return measure(model, inputs_of, numerics, device)
 
 
-def _follow(context: Context, parts: Assembled, lesson: Lesson, pace: Pace) -> Result:
+def _follow(context: Context, parts: Assembled, lesson: Lesson, pace: Pace, keeper: Keeper | None) -> Result:
     views = build_augmenters(context.job.candidate, context.job.profile, context.view, context.lookup)
 
     def reserve() -> float:
         looks = (1.0 - pace.progress) * lesson.looks
         return looks * (context.look_seconds or 0.0) + context.finish_seconds(views, lesson.numerics)
 
-    epoch, scores = 0.0, list[float]()
+    epoch, scores = (0.0, list[float]()) if keeper is None else (keeper.epoch, keeper.scores)
     for look in train(parts, lesson, pace, reserve=reserve, should_stop=context.should_stop):
         epoch = look.epoch
         score = context.look(
@@ -262,6 +265,8 @@ def _follow(context: Context, parts: Assembled, lesson: Lesson, pace: Pace) -> R
         lesson.looks = context.affordable_looks()
         if score is not None:
             scores.append(context.job.profile.task.worth(score))
+        if keeper is not None:
+            keeper.note(epoch, scores)
         if scores and not pace.is_over and any(each.is_done(scores) for each in parts.regularizers):
             context.notes.append(f"Training ended after {epoch:.1f} epochs: its score had stopped rising.")
             if context.keeps_last:  # and this, it turns out, was the last

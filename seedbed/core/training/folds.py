@@ -66,7 +66,8 @@ def over_folds(context: Context, train: Callable[[Context], Result]) -> Result:
         whole = nested(pool, context.splits, context.job.fidelity.subset)
         result = _train_last(context, train, whole, predictions, parts)
     finally:
-        shutil.rmtree(context.folder / "folds", ignore_errors=True)
+        if not context.job.resumable:  # else what was done is needed by whoever goes on; the trial's end removes it
+            shutil.rmtree(context.folder / "folds", ignore_errors=True)
     context.best_score = float(context.metric(predictions.targets, predictions.outputs))
     return replace(result, score=context.best_score)
 

@@ -18,7 +18,7 @@ from seedbed.core.errors import OutOfTime
 from seedbed.core.training.context import Context
 from seedbed.core.training.evaluate import Stopped
 from seedbed.core.training.folds import on_all_rows
-from seedbed.core.training.member import CHECKPOINT, PREDICTIONS
+from seedbed.core.training.member import CHECKPOINT, JUDGED, PREDICTIONS
 from seedbed.core.training.predictions import load_predictions
 
 log = logging.getLogger(__name__)
@@ -99,6 +99,8 @@ def adopt(context: Context, lap: Context, learnt: str) -> None:
     if lap.got_worse:
         context.notes.append("Trained on with the validation rows it became worse: it stays as it was judged.")
         return
+    if context.job.resumable:  # whoever goes on from here must judge what was judged
+        (context.folder / CHECKPOINT).replace(context.folder / JUDGED)
     (lap.folder / CHECKPOINT).replace(context.folder / CHECKPOINT)
     context.knows_valid = True
     context.notes.append(f"After it was judged, {learnt}, with the validation rows as well.")
@@ -109,9 +111,11 @@ def unharmed(context: Context) -> Iterator[None]:
     """Let a model learn more in a context that is judged already: whatever goes wrong, the result stays."""
     try:
         yield
-    except (Stopped, OutOfTime):
-        return
+    except (Stopped, OutOfTime) as error:
+        if context.job.resumable and isinstance(error, Stopped):  # its machine may be taken away: it goes on elsewhere
+            raise
     except Exception:  # a candidate's code is a plugin's border
         log.warning("What was judged could not learn from all rows, and stays as it was.", exc_info=True)
     finally:
-        shutil.rmtree(context.folder / "lap", ignore_errors=True)
+        if not context.job.resumable:
+            shutil.rmtree(context.folder / "lap", ignore_errors=True)

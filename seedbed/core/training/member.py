@@ -14,6 +14,9 @@ from seedbed.core.search.candidate import Candidate
 
 FILE = "member.json"
 CHECKPOINT = "checkpoint.safetensors"
+
+JUDGED = "judged.safetensors"
+"""The checkpoint that was judged, beside one that has learnt more, while a resumable trial still has to end."""
 PREDICTIONS = "predictions.npz"
 
 

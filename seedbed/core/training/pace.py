@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seedbed.core.training.decisions import Decisions
@@ -72,6 +73,14 @@ class Pace:
         # Differences of a few per cent are noise; not recording them keeps the journal short.
         if abs(rate - self._rate) > 0.03 * self._rate:
             self._note(rate)
+
+    def state(self) -> dict[str, float]:
+        """Return where it stands."""
+        return {"steps": self.steps, "progress": self.progress, "rate": self._rate}
+
+    def restore(self, found: Mapping[str, float]) -> None:
+        """Stand where another one stood."""
+        self.steps, self.progress, self._rate = int(found["steps"]), found["progress"], found["rate"]
 
     def _note(self, rate: float) -> None:
         self.decisions.note(f"rate@{self.steps}", rate)

@@ -43,7 +43,7 @@ def save_state(job: TrialJob, state: Mapping[str, Any]) -> None:
     folder = Path(job.folder) / STATE
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{_FILE}.partial"
-    save_file(tensors, partial, metadata={"of": _identity(job), "values": text})
+    save_file(tensors, partial, metadata={"of": identity(job), "values": text})
     partial.replace(folder / _FILE)
 
 
@@ -58,7 +58,7 @@ def load_state(job: TrialJob) -> dict[str, Any] | None:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("of") != _identity(job):
+            if metadata.get("of") != identity(job):
                 log.warning("The state in %s is of another trial or version; the trial begins anew.", path.parent)
                 return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
@@ -69,7 +69,7 @@ def load_state(job: TrialJob) -> dict[str, Any] | None:
     return found
 
 
-def _identity(job: TrialJob) -> str:
+def identity(job: TrialJob) -> str:
     """Return what a state must agree in with the job that goes on from it; paths and clocks may differ."""
     fidelity, candidate = job.fidelity, job.candidate.fingerprint
     cuts = [[each.progress, each.score] for each in fidelity.cuts]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, cast
 
 import torch
@@ -20,6 +20,7 @@ from seedbed.core.errors import Diverged
 from seedbed.core.training.assemble import Assembled
 from seedbed.core.training.devices import device_of
 from seedbed.core.training.evaluate import Stop, Stopped
+from seedbed.core.training.loop import Keeper, Loop, Since, Window
 from seedbed.core.training.memory import Snapshot, give_back, is_out_of_memory, least_rows, more_parts, too_large
 from seedbed.core.training.numerics import Numerics
 from seedbed.core.training.pace import Pace
@@ -27,7 +28,6 @@ from seedbed.core.training.parallel import Ring
 
 log = logging.getLogger(__name__)
 
-REPLAN_SECONDS = 0.5
 _WARM_UP_STEPS = 3  # the first ones pay for memory and kernel selection, and would foretell too few
 
 
@@ -72,25 +72,12 @@ class Lesson:
     forward: Callable[..., Tensor] | None = None
     """What is called in steps in place of the model: the model compiled, or with the gradients of other processes."""
     samples: torch.Generator = field(default_factory=torch.Generator)
-    """What changes of single images are drawn with where a ring shares the training; else `generator`."""
+    """What changes of single images are drawn with. The order of the batches, which is drawn from `generator` alone, is
+    the same in all processes of a trial, and can be found again."""
     ring: Ring | None = None
     """The processes that this training is shared with."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """A stretch of training in which the time of a step is measured: looks lie between, not within."""
-
-    began: float
-    steps: int
-
-    def is_long(self, now: float) -> bool:
-        """Whether it lasts long enough to plan by."""
-        return now - self.began > REPLAN_SECONDS
-
-    def step_seconds(self, now: float, steps: int) -> float:
-        """Return the mean time of a step within it."""
-        return (now - self.began) / max(steps - self.steps, 1)
+    keeper: Keeper | None = None
+    """Keeps up the state of a resumable trial."""
 
 
 def train(
@@ -125,12 +112,38 @@ def _train(
     seed += lesson.ring.rank if lesson.ring else 0
     noise = torch.Generator(there.feeds_from).manual_seed(seed)
     lesson.samples.manual_seed(seed)
-    total, steps, seen = torch.zeros((), device=device), 0, 0
-    window, next_look = _Window(lesson.clock(), 0), 1
-    cuts = [*lesson.cuts, math.inf]
+    since = Since(torch.zeros((), device=device), Window(lesson.clock(), 0), [*lesson.cuts, math.inf])
+    loop = Loop(parts, lesson, pace, scaler, noise)
+    if lesson.keeper is not None and lesson.keeper.found is not None:
+        since.restore(loop.restore(lesson.keeper.found), lesson.clock())
+
+    def keep(*, at_once: bool) -> None:
+        if lesson.keeper is not None:
+            lesson.keeper.keep(lambda: loop.state(since.state(lesson.clock())), at_once=at_once)
+
+    def look() -> Iterator[Look]:
+        since.is_due, mean, epoch = True, float(since.total) / since.steps, since.seen / len(lesson.rows)
+        if not math.isfinite(mean):
+            raise Diverged(
+                f"The training loss is {mean} after {epoch:.1f} epochs; lower optimizer.*.lr or try another optimizer."
+            )
+        try:
+            yield Look(epoch=epoch, train_loss=mean, lr=max(g["lr"] for g in parts.optimizer.param_groups))
+        except GeneratorExit:  # the trial was ended, perhaps in the middle of this look
+            keep(at_once=lesson.keeper is not None and lesson.keeper.epoch < epoch)
+            raise
+        parts.model.train()  # the caller evaluated
+        since.begin_anew(int(pace.progress * lesson.looks) + 1, pace, lesson.clock())
+        keep(at_once=pace.is_over)
+
     parts.model.train()
-    for rows in epochs(lesson.source, lesson.rows, lesson.batch_size, lesson.generator):
+    if since.is_due:
+        yield from look()
+    if pace.is_over:
+        return
+    for rows in islice(epochs(lesson.source, lesson.rows, lesson.batch_size, lesson.generator), pace.steps, None):
         if should_stop():
+            keep(at_once=True)
             raise Stopped
         if lesson.ring is not None and not lesson.ring.may_step(pace):
             return
@@ -141,36 +154,23 @@ def _train(
         with there.hasty():
             loss = _step(parts, lesson, rows, pace, scaler, noise, before)
         there.mark_step()
-        seen += len(rows)
         pace.advance()
         for regularizer in parts.regularizers:
             regularizer.after_step(parts.model, pace.progress)
-        # Summed on the device: .item() here would wait for it at every step.
-        total, steps = total + loss.detach(), steps + 1
+        since.add(loss, len(rows))
 
         now = lesson.clock()
-        looks = pace.is_over or pace.progress * lesson.looks >= next_look or pace.progress >= cuts[0]
-        is_pressed = pace.is_pressed(now, window.step_seconds(now, pace.steps))
+        looks = pace.is_over or pace.progress * lesson.looks >= since.next_look or pace.progress >= since.cuts[0]
+        is_pressed = pace.is_pressed(now, since.window.step_seconds(now, pace.steps))
         is_warm = pace.steps > _WARM_UP_STEPS
         if pace.steps == _WARM_UP_STEPS and not is_pressed:
-            window = _Window(now, pace.steps)
-        elif is_pressed or (is_warm and (looks or window.is_long(now) or pace.steps == 2 * _WARM_UP_STEPS)):
-            pace.replan(now, window.step_seconds(now, pace.steps), reserve())
-            window = _Window(now, pace.steps)
+            since.window = Window(now, pace.steps)
+        elif is_pressed or (is_warm and (looks or since.window.is_long(now) or pace.steps == 2 * _WARM_UP_STEPS)):
+            pace.replan(now, since.window.step_seconds(now, pace.steps), reserve())
+            since.window = Window(now, pace.steps)
         pace.follow()
         if looks or pace.is_over:
-            mean = float(total) / steps
-            epoch = seen / len(lesson.rows)
-            if not math.isfinite(mean):
-                raise Diverged(
-                    f"The training loss is {mean} after {epoch:.1f} epochs; "
-                    "lower optimizer.*.lr or try another optimizer."
-                )
-            yield Look(epoch=epoch, train_loss=mean, lr=max(g["lr"] for g in parts.optimizer.param_groups))
-            parts.model.train()  # the caller evaluated
-            total, steps, next_look = torch.zeros_like(total), 0, int(pace.progress * lesson.looks) + 1
-            window = _Window(lesson.clock(), pace.steps)
-            cuts = [each for each in cuts if each > pace.progress]
+            yield from look()
         if pace.is_over:
             return
 
@@ -291,9 +291,7 @@ def _pieces(lesson: Lesson, least: int, inputs: Inputs, targets: Tensor) -> Iter
 
 def _batch(parts: Assembled, lesson: Lesson, rows: Tensor, view: View, noise: torch.Generator) -> tuple[Inputs, Tensor]:
     """Return augmented inputs, as the model takes them, and their targets, as the loss does."""
-    # The order of the batches is drawn from the lesson's generator, and is the same in all processes of a trial.
-    drawn = lesson.generator if lesson.ring is None else lesson.samples
-    change = None if parts.samples is None else partial(parts.samples, generator=drawn)
+    change = None if parts.samples is None else partial(parts.samples, generator=lesson.samples)
     inputs = lesson.source.gather(rows, view, change)
     targets = lesson.targets[rows.to(lesson.targets.device)]
     for augment in parts.augmenters:

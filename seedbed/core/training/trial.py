@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -29,6 +30,7 @@ from seedbed.core.training.devices import device_of, own_random, pick_device
 from seedbed.core.training.evaluate import CutShort, Stop, Stopped
 from seedbed.core.training.finetune import run_policy
 from seedbed.core.training.footprint import Footprint, measure_footprint
+from seedbed.core.training.keeping import end_with, read_end, remembered
 from seedbed.core.training.member import Member, components_of
 from seedbed.core.training.memory import is_out_of_memory, too_large
 from seedbed.core.training.peaks import measured_memory, with_peaks
@@ -55,7 +57,11 @@ def run_trial(
     """
     started = clock()
     folder = Path(job.folder)
+    if (ended := read_end(job)) is not None:
+        emit(ended)
+        return
     context: Context | None = None
+    end = partial(end_with, job, emit)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "candidate.json").write_bytes(msgspec.json.format(msgspec.json.encode(job.candidate)))
@@ -66,25 +72,25 @@ def run_trial(
             result = blend_weights(context) if job.ingredients else run_policy(context)
             peak = device_of(device).peak_bytes()
             cost = measure_footprint(context, context.model)
-        emit(_finished(job, context, result, cost, peak))
+        end(_finished(job, context, result, cost, peak))
     except Stopped:
-        emit(_stopped(job, context, "stopped on request", clock() - started))
+        emit(_stopped(job, context, "stopped on request", clock() - started))  # and may go on elsewhere
     except CutShort as lag:
-        emit(_stopped(job, context, str(lag), clock() - started, is_cut=True))
+        end(_stopped(job, context, str(lag), clock() - started, is_cut=True))
     except (OutOfTime, ScriptOver) as error:
         if context is None or context.best_score is None:
-            emit(_failed(job, error, clock() - started))
+            end(_failed(job, error, clock() - started))
             _note_error(folder)
         else:  # late, but not for nothing
-            emit(_stopped(job, context, "its time was over", clock() - started))
+            end(_stopped(job, context, "its time was over", clock() - started))
     except Exception as error:  # a candidate's code is a plugin's border: whatever it raises is this trial's end
         if isinstance(error, NothingGained):
-            emit(TrialRefused(trial=job.trial, reason=str(error), seconds=clock() - started))
+            end(TrialRefused(trial=job.trial, reason=str(error), seconds=clock() - started))
             return
         if isinstance(error, TooLarge) or is_out_of_memory(error):
-            emit(_refused(job, context, error, clock() - started))
+            end(_refused(job, context, error, clock() - started))
             return
-        emit(_failed(job, error, clock() - started))
+        end(_failed(job, error, clock() - started))
         _note_error(folder)
 
 
@@ -123,7 +129,7 @@ def _open(
         started=started,
         deadline=deadline,
         clock=clock,
-        decisions=Decisions(job.script),
+        decisions=Decisions(job.script, remembered(job)),
     )
 
 
