@@ -7,7 +7,7 @@ from seedbed.registry.conformance import BackendContract
 
 
 class TestBackends(BackendContract):
-    """Every built-in of this kind; the one that needs GPUs is told of two."""
+    """Every built-in of this kind; the one that needs GPUs is told of two, the one that needs an account rehearses."""
 
     @pytest.fixture(autouse=True)
     def _gpus(self, monkeypatch):
@@ -16,4 +16,9 @@ class TestBackends(BackendContract):
 
     def options(self, spec):
         found = super().options(spec)
-        return replace(found, gpus="fake_gpus:query") if spec.name == "cuda" else found
+        match spec.name:
+            case "cuda":
+                return replace(found, gpus="fake_gpus:query")
+            case "sagemaker":
+                return replace(found, rehearse=True)
+        return found

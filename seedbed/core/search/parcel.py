@@ -9,6 +9,9 @@ from typing import Any
 
 from seedbed.core.search.candidate import Job, TrialJob
 
+PASSING = ("state", "folds", "lap")
+"""Folders within a trial's own that only a trial needs which goes on elsewhere: at its end they are of no use."""
+
 _TRIAL_INPUTS = ("data", "tokens", "splits")
 _EVALUATION_INPUTS = ("bundle", "data", "tokens", "splits", "valid")
 _EVALUATION_OUTPUTS = ("output", "scores")

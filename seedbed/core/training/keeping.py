@@ -21,6 +21,7 @@ import msgspec
 
 from seedbed.core.search.candidate import Decision, TrialJob
 from seedbed.core.search.events import Event, TrialFinished, from_line, to_line
+from seedbed.core.search.parcel import PASSING
 from seedbed.core.training.context import Context
 from seedbed.core.training.member import CHECKPOINT, JUDGED
 from seedbed.core.training.resuming import STATE, identity, load_state, save_state
@@ -110,7 +111,7 @@ def remembered(job: TrialJob) -> tuple[Decision, ...]:
 def forget(job: TrialJob) -> None:
     """Remove the states of a trial that needs them no more."""
     if job.resumable:
-        for place in (STATE, "folds", "lap"):
+        for place in PASSING:
             shutil.rmtree(Path(job.folder) / place, ignore_errors=True)
         (Path(job.folder) / JUDGED).unlink(missing_ok=True)
 

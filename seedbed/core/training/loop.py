@@ -76,6 +76,7 @@ class Loop:
         lesson.before_step(self.pace.progress)  # which layers learn is to be known before their optimizer's state is
         parts.model.load_state_dict(found["model"])
         parts.optimizer.load_state_dict(found["optimizer"])
+        _lay_out_alike(parts.optimizer)
         self.scaler.load_state_dict(found["scaler"])
         for regularizer, state in zip(parts.regularizers, found["regularizers"], strict=True):
             regularizer.restore({name: each.to(lesson.source.device) for name, each in state.items()})
@@ -88,6 +89,14 @@ class Loop:
             torch.cuda.set_rng_state(random["device"], lesson.source.device)
         counts: dict[str, Any] = found["counts"]
         return counts
+
+
+def _lay_out_alike(optimizer: torch.optim.Optimizer) -> None:
+    """Give an optimizer's tensors the memory format of their parameters, which they had: another rounds otherwise."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def job_that(behaviour: Behaviour, *, trial: int, folder: Path) -> TrialJob:
         candidate=Candidate({"architecture": "small", "policy": behaviour}),
         fidelity=Fidelity(epochs=1),
         profile=profile_of(),
-        data=str(folder),
+        data=str(folder / "data"),
         splits=str(folder / "splits.parquet"),
         folder=str(folder / "trials" / f"{trial:04}"),
         seed=0,

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from core.search.spaces import REGISTRY, composed
 from core.training.folded import make_folded
 from core.training.helpers import fake_lookup, looks, make_learnable, run_job, trial_job
 from safetensors.torch import load_file
 
 from seedbed.core.search.candidate import Fidelity
 from seedbed.core.search.events import TrialFinished, TrialStopped
+from seedbed.core.training.desk import Desk
 from seedbed.core.training.keeping import FINISHED, STATE
 from seedbed.core.training.predictions import load_predictions
 
@@ -167,3 +169,30 @@ def test_a_torn_state_begins_the_trial_anew(made, whole, tmp_path):
     state.write_bytes(state.read_bytes()[:100])
     again = run_job(job(made, tmp_path / "parts"))
     assert_alike(result(*whole[:2]), result(tmp_path / "parts", again))
+
+
+def test_a_trial_of_the_built_in_components_ends_as_if_nothing_had_happened(made, tmp_path):
+    composition = composed(of=made.profile)
+    wanted = {
+        "architecture": "small_resnet",
+        "policy": "scratch",
+        "optimizer": "adamw",
+        "regularizer.ema": True,
+        "regularizer.dropout": True,
+        "augmenter.shift": True,
+        "augmenter.trivial_augment": True,
+        "batch_size": 32,
+    }
+    values = composition.space.complete({name: value for name, value in wanted.items()})
+    asked: list[int] = []
+
+    def done(folder, should_stop):
+        found = replace(job(made, folder), candidate=composition.candidate(values), fidelity=Fidelity(epochs=2))
+        return run_job(found, desk=Desk(REGISTRY), should_stop=should_stop)
+
+    events = done(tmp_path / "whole", lambda: bool(asked.append(1)))
+    assert isinstance(events[-1], TrialFinished), events[-1]
+    for share in (0.3, 0.6):
+        done(tmp_path / f"parts-{share}", StopAfter(int(share * len(asked))))
+        second = done(tmp_path / f"parts-{share}", StopAfter(10**9))
+        assert_alike(result(tmp_path / "whole", events), result(tmp_path / f"parts-{share}", second))

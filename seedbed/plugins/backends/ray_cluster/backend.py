@@ -214,6 +214,9 @@ class RayBackend:
 
     def _end(self, flight: _Flight, event: Event) -> None:
         flight.is_over = True
+        if isinstance(flight.job, TrialJob):
+            for name in parcel.PASSING:
+                shutil.rmtree(Path(flight.job.folder) / name, ignore_errors=True)
         self._flights.remove(flight)
         self._events.append(event)
 

@@ -70,14 +70,20 @@ class Courier:
         """Write one object."""
         self._s3.put_object(Bucket=self._account.bucket, Key=self._account.key(*parts), Body=content)
 
-    def fetch(self, target: Path, *parts: str) -> bool:
-        """Bring all that lies below a key into a folder, whole or not at all; say whether there was anything."""
+    def fetch(self, target: Path, *parts: str, without: Sequence[str] = ()) -> bool:
+        """Bring all that lies below a key into a folder, whole or not at all; say whether there was anything.
+
+        Folders of these names, directly below the key, stay where they are.
+        """
         prefix = self._account.key(*parts) + "/"
         partial = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.partial")
         found = False
         try:
             for key in self._sizes(prefix):
                 file = partial / key.removeprefix(prefix)
+                name = key.removeprefix(prefix)
+                if name.partition("/")[0] in without:
+                    continue
                 if key.endswith("/") or not file.resolve().is_relative_to(partial.resolve()):
                     continue
                 file.parent.mkdir(parents=True, exist_ok=True)

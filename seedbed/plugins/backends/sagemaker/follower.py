@@ -196,7 +196,8 @@ class Follower:
         for field_name in ("data", "tokens", "splits"):
             if text := getattr(job, field_name):
                 path = Path(text)
-                channels[field_name] = study.courier.send(path)
+                if path.exists():  # else the job itself says what it misses
+                    channels[field_name] = study.courier.send(path)
                 inside = PurePosixPath("input/data", field_name)
                 places[path] = Path(inside if path.is_dir() else inside / path.name)
         places[Path(job.folder)] = Path(FOLDER)
@@ -280,7 +281,7 @@ class Follower:
                 unpack(self._study.courier.read(uri), target)
         else:
             parts = ("studies", self._study.id, "trials", str(self.job.trial), Path(FOLDER).name)
-            is_there = self._study.courier.fetch(target, *parts)
+            is_there = self._study.courier.fetch(target, *parts, without=parcel.PASSING)
         if not is_there and isinstance(ending, TrialFinished | TrialStopped) and self._has_look:
             return failed(self.job, f"{found.training_job_name} left no files; see it on the console")
         return ending

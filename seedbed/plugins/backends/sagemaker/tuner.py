@@ -90,7 +90,8 @@ class Tuner:
         for name in ("data", "tokens", "splits"):
             if text := getattr(like, name):
                 path = Path(text)
-                channels[name] = study.courier.send(path)
+                if path.exists():  # else the job itself says what it misses
+                    channels[name] = study.courier.send(path)
                 inside = PurePosixPath("input/data", name)
                 places[path] = Path(inside if path.is_dir() else inside / path.name)
         channels["code"] = study.courier.send_code(study.plugins, install=False)
