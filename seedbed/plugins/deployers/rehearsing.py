@@ -17,7 +17,7 @@ from seedbed.plugins.deployers.account import make_bucket, open_account
 IMAGE, ROLE, BUCKET = "rehearsal:latest", "arn:aws:iam::123456789012:role/rehearsal", "seedbed-rehearsal"
 
 _EMULATOR = "seedbed.plugins.backends.sagemaker.rehearsal:Rehearsal"  # of another kind's folder: found by its name
-_CONTAINER = (sys.executable, "-m", "seedbed.serving")
+_CONTAINER = (sys.executable, "-m", "seedbed.container")
 _POLL_SECONDS = 0.2
 
 

@@ -26,7 +26,7 @@ pytest.importorskip("moto")
 ROOT = Path(__file__).parents[3]
 ROLE = "arn:aws:iam::123456789012:role/test"
 IMAGES = {
-    "good": [sys.executable, "-m", "seedbed.serving"],
+    "good": [sys.executable, "-m", "seedbed.container"],
     "broken": [sys.executable, "-c", "print('the disk is on fire', flush=True); raise SystemExit(1)"],
 }
 OPTIONS = SagemakerOptions(role=ROLE, image="good", bucket="archives", poll_seconds=0.1)
