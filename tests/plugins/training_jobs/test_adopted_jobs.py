@@ -67,3 +67,18 @@ def test_a_job_that_ended_while_nobody_listened_is_brought_home(service, backend
     assert isinstance(events[-1], TrialFinished)
     assert looks(events) == [1, 2, 3, 4, 5, 6]
     assert service.calls.count("CreateTrainingJob") == created
+
+
+def test_a_job_that_cannot_be_ended_is_named_and_the_others_are_ended(service, backend, job, caplog):
+    with backend() as found:
+        for trial in (0, 1):
+            found.submit(job(trial))
+        names: list[str] = []
+        while len(names) < 2:
+            names += job_names(found.poll(0.2))
+        service.fail_next("StopTrainingJob", "AccessDeniedException", "You may not do that")
+    assert [each for each in caplog.records if "may still run, and be billed" in each.getMessage()]
+    ended = [service.client("sagemaker").describe_training_job(TrainingJobName=each) for each in names]
+    assert sum(each["TrainingJobStatus"] in ("Stopping", "Stopped") for each in ended) == 1
+    for each in names:
+        service.client("sagemaker").stop_training_job(TrainingJobName=each)

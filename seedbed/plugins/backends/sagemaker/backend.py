@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from seedbed.container_lines import METRICS
-from seedbed.core.errors import UsageError
+from seedbed.core.errors import SeedbedError, UsageError
 from seedbed.core.network import OFFLINE_VARIABLES
 from seedbed.core.protocols import Workplace
 from seedbed.core.search.candidate import Job, TrialJob
@@ -156,12 +156,14 @@ class SagemakerBackend:
     def _leave(self) -> None:
         """End the jobs that still run: nobody listens any more. What they have reached can be gone on with."""
         self._study.leaving.set()
-        if self._tuner is not None:
-            with account.explained(f"The tuning job {self._tuner.name} may still run"):
-                self._tuner.end()
-        for follower in self._followers:
-            with account.explained(f"The job of trial {follower.job.trial} may still run"):
-                follower.end_job()
+        ends = [] if self._tuner is None else [(f"The tuning job {self._tuner.name}", self._tuner.end)]
+        ends += [(f"The job of trial {each.job.trial}", each.end_job) for each in self._followers]
+        for what, end in ends:
+            try:
+                with account.explained(what):
+                    end()
+            except SeedbedError as error:  # the others must be ended all the same
+                log.error("%s It may still run, and be billed: see the console of the service.", error)
         for follower in self._followers:
             follower.join(_LEAVE_SECONDS)
         self._followers.clear()
