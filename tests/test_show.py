@@ -87,8 +87,8 @@ def test_the_summary_tells_score_interval_test_and_time():
 
 
 def test_the_summary_says_what_was_paid_for_where_anything_was():
-    assert "Paid: 1,234 s of machines elsewhere" in run_summary({**DOCUMENT, "billed_seconds": 1234.0}, TIED)
-    assert "Paid" not in run_summary({**DOCUMENT, "billed_seconds": None}, TIED)
+    assert "Bill: 1,234 s of machines elsewhere" in run_summary({**DOCUMENT, "billed_seconds": 1234.0}, TIED)
+    assert "Bill" not in run_summary({**DOCUMENT, "billed_seconds": None}, TIED)
 
 
 def test_the_summary_says_what_the_score_is_worth_where_it_owes_something_to_luck():
