@@ -25,7 +25,7 @@ def made(tmp_path_factory):
 def job(made, folder, **values):
     values = {"optimizer__sgd__lr": 0.01, "fidelity": Fidelity(epochs=6)} | values
     found = trial_job(made, folder, **values)
-    return replace(found, resumable=True)
+    return replace(found, resumable=True, threads=1)  # with two, sums may come in another order
 
 
 class StopAfter:
