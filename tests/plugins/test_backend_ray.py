@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from counting_runner import LOOKS, open_gates
 from fake_runners import evaluation_job, trial_job
+from plugins.following import SECONDS, looks, until
 from quick_runs import quick_fit, surroundings
 
 from seedbed.core.errors import UsageError
@@ -22,8 +23,6 @@ ray = pytest.importorskip("ray")
 from seedbed.plugins.backends.ray_cluster import cluster as joining  # noqa: E402
 from seedbed.plugins.backends.ray_cluster.backend import RayBackend, as_run, cause, is_lost  # noqa: E402
 from seedbed.plugins.backends.ray_cluster.task import Pulse  # noqa: E402
-
-SECONDS = 90.0
 
 
 @pytest.fixture(scope="module")
@@ -76,20 +75,6 @@ def job(tmp_path):
         return replace(found, data=str(tmp_path / "data.txt"), splits="", folder=str(tmp_path / str(trial)), **changes)
 
     return made
-
-
-def until(backend, kinds, events=None):
-    """Poll until an event of these kinds comes; return all that came."""
-    events, limit = [] if events is None else events, time.monotonic() + SECONDS
-    while time.monotonic() < limit:
-        events += backend.poll(0.2)
-        if events and isinstance(events[-1], kinds):
-            return events
-    raise AssertionError(f"no {kinds} within {SECONDS} s: {events}")
-
-
-def looks(events):
-    return [each.epoch for each in events if isinstance(each, EpochFinished)]
 
 
 def test_a_trial_reads_and_writes_on_its_node_and_its_files_are_home_before_its_end(backend, job, tmp_path):

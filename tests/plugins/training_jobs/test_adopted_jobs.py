@@ -7,8 +7,8 @@ import sys
 import time
 
 from plugins.counting_runner import LOOKS, open_gates
+from plugins.following import SECONDS, job_names, looks, until, until_looks
 from plugins.training_jobs.conftest import TESTS
-from plugins.training_jobs.following import SECONDS, job_names, looks, until, until_looks
 
 from seedbed.core.search.events import TERMINAL, TrialFinished
 

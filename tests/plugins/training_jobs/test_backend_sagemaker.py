@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from plugins.counting_runner import LOOKS, open_gates
 from plugins.fake_runners import trial_job
-from plugins.training_jobs.following import SECONDS, job_names, looks, until, until_looks
+from plugins.following import SECONDS, job_names, looks, until, until_looks
 
 from seedbed.core.errors import PluginError, UsageError
 from seedbed.core.search.events import TERMINAL, TrialBilled, TrialFailed, TrialFinished, TrialStopped

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from core.training.helpers import make_learnable, run_job, trial_job
 from plugins import gated_training
-from plugins.training_jobs.following import SECONDS, job_names, looks, until
+from plugins.following import SECONDS, job_names, looks, until
 from safetensors.torch import load_file
 
 from seedbed.core.search.candidate import Candidate, Fidelity

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from seedbed.plugins.backends.files import beside, files_of, key_of, put_in_place
 
 PIECE = 16 * 2**20
 """Bytes that travel in one message at most: a store of a few hundred megabytes must hold several."""
@@ -35,19 +35,9 @@ class Bale:
     pieces: tuple[Any, ...]
 
 
-def key_of(path: Path) -> str:
-    """Return what tells a file or folder from one of other content, by the names, sizes and times of its files."""
-    digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape"))
-    for each in _files(path):
-        found = each.stat()
-        told = (each.relative_to(path).as_posix(), found.st_size, found.st_mtime_ns)
-        digest.update(repr(told).encode("utf-8", "backslashreplace"))
-    return digest.hexdigest()[:20]
-
-
 def pack(path: Path, size: int = PIECE) -> Iterator[Piece]:
     """Yield all that lies at a path in parts of at most `size` bytes; an empty file is one part."""
-    for file in _files(path):
+    for file in files_of(path):
         name = "" if file == path else file.relative_to(path).as_posix()
         with file.open("rb") as stream:
             part = stream.read(size)
@@ -62,7 +52,7 @@ def unpack(pieces: Iterable[Piece], target: Path, *, is_folder: bool) -> None:
     Raises:
         ValueError: a name leads out of the folder.
     """
-    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    partial = beside(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         if is_folder:
@@ -72,20 +62,9 @@ def unpack(pieces: Iterable[Piece], target: Path, *, is_folder: bool) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("ab") as stream:
                 stream.write(piece.data)
-        replace(partial, target)
+        put_in_place(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else partial.unlink(missing_ok=True)
-
-
-def replace(source: Path, target: Path) -> None:
-    """Move a file or folder into a place; a folder that is there already goes first."""
-    if not target.is_dir():
-        source.replace(target)
-        return
-    old = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.old")
-    target.rename(old)
-    source.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _inside(name: str) -> PurePosixPath:
@@ -93,10 +72,6 @@ def _inside(name: str) -> PurePosixPath:
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{name!r} leads out of its folder.")
     return path
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
 
 
 class Store:

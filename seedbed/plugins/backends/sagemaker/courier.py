@@ -8,13 +8,13 @@ import os
 import shutil
 import tarfile
 import threading
-import uuid
 from collections.abc import Iterator, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 
 import seedbed
 from seedbed.core.errors import UsageError
+from seedbed.plugins.backends.files import beside, files_of, key_of, put_in_place
 from seedbed.plugins.backends.sagemaker.account import Account
 
 CODE, REQUIREMENTS, START = "seedbed.tar.gz", "requirements.txt", "start.py"
@@ -39,7 +39,7 @@ class Courier:
             if found is None:
                 prefix = self._account.key("data", key)
                 there = self._sizes(prefix)
-                for file in files(path):
+                for file in files_of(path):
                     name = file.name if file == path else file.relative_to(path).as_posix()
                     if there.get(f"{prefix}/{name}") != file.stat().st_size:
                         self._s3.upload_file(str(file), self._account.bucket, f"{prefix}/{name}")
@@ -76,7 +76,7 @@ class Courier:
         Folders of these names, directly below the key, stay where they are.
         """
         prefix = self._account.key(*parts) + "/"
-        partial = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.partial")
+        partial = beside(target)
         found = False
         try:
             for key in self._sizes(prefix):
@@ -90,7 +90,7 @@ class Courier:
                 self._s3.download_file(self._account.bucket, key, str(file))
                 found = True
             if found:
-                _put_in_place(partial, target)
+                put_in_place(partial, target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return found
@@ -108,39 +108,13 @@ class Courier:
 
 def unpack(archive: bytes, target: Path) -> None:
     """Put what a model.tar.gz holds into a folder, whole or not at all."""
-    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    partial = beside(target)
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
             packed.extractall(partial, filter="data")
-        _put_in_place(partial, target)
+        put_in_place(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _put_in_place(source: Path, target: Path) -> None:
-    if target.exists():
-        old = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.old")
-        target.rename(old)
-        source.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.rename(target)
-
-
-def key_of(path: Path) -> str:
-    """Return what tells a file or folder from one of other content, by the names, sizes and times of its files."""
-    digest = hashlib.sha256()
-    for each in files(path):
-        found = each.stat()
-        told = (str(each), found.st_size, found.st_mtime_ns)
-        digest.update(repr(told).encode("utf-8", "backslashreplace"))
-    return digest.hexdigest()[:20]
-
-
-def files(path: Path) -> list[Path]:
-    """Return the files of a folder, or the one that a path is."""
-    return sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
 
 
 def _package() -> bytes:
@@ -157,7 +131,7 @@ def _package() -> bytes:
 
 
 def _shipped(root: Path) -> Iterator[Path]:
-    return (each for each in files(root) if not any(part in str(each) for part in _NOT_SHIPPED))
+    return (each for each in files_of(root) if not any(part in str(each) for part in _NOT_SHIPPED))
 
 
 def _requirements() -> bytes:
