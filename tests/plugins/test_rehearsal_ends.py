@@ -16,6 +16,7 @@ from plugins.rehearsed import image, prepare, training, until
 pytest.importorskip("moto")
 
 from seedbed.plugins.backends.sagemaker.rehearsal import Rehearsal
+from seedbed.plugins.backends.sagemaker.rehearsal.container import Watchdog
 
 HOLDER = """
 import sys
@@ -97,3 +98,11 @@ def test_without_namespaces_a_worker_is_told_its_folder(tmp_path, monkeypatch):
         assert "SAGEMAKER_BASE_DIR" in (tmp_path / "seen.json").read_text()
         sm.create_training_job(**training("plain-crash", crash=0))
         assert rehearsal.wait("plain-crash")["FailureReason"] == "AlgorithmError: boom at 0, exit code: 3"
+
+
+def test_what_ends_after_the_watchdog_need_not_be_forgotten_by_it():
+    watchdog = Watchdog()
+    watchdog.close()
+    watchdog.release(1)
+    with pytest.raises(RuntimeError, match="closed"):
+        watchdog.guard(1)

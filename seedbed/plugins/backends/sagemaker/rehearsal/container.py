@@ -93,11 +93,12 @@ class Watchdog:
         )
 
     def guard(self, pid: int) -> None:
-        """Kill `pid`, and the group it leads, should this process end."""
-        self._tell(f"+{pid}\n")
+        """Kill `pid`, and the group it leads, should this process end. Raises RuntimeError once closed."""
+        if not self._tell(f"+{pid}\n"):
+            raise RuntimeError("The watchdog is closed: it guards nothing any more.")
 
     def release(self, pid: int) -> None:
-        """Forget `pid`, which has ended: the number may become another process's."""
+        """Forget `pid`, which has ended: the number may become another process's. Once closed, it has forgotten all."""
         self._tell(f"-{pid}\n")
 
     def close(self) -> None:
@@ -108,12 +109,16 @@ class Watchdog:
             stdin.close()
         self._process.wait()
 
-    def _tell(self, line: str) -> None:
+    def _tell(self, line: str) -> bool:
+        """Write it a line; False: it is closed."""
         stdin = self._process.stdin
         assert stdin is not None
         with self._lock:
+            if stdin.closed:
+                return False
             stdin.write(line.encode())
             stdin.flush()
+            return True
 
 
 @dataclass(frozen=True)
