@@ -1,4 +1,4 @@
-"""What runs in a container of Amazon SageMaker: `python -m seedbed.container train`, or `serve`.
+"""What runs in a container of Amazon SageMaker: `python -m seedbed.container train`, `study` or `serve`.
 
 Training reads the container's folders as the service lays them out, below /opt/ml, and needs neither its toolkit nor an
 account. The channel `job` holds `job.json`, whose paths start at that base folder:
@@ -26,11 +26,11 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import msgspec
 
@@ -43,6 +43,9 @@ from seedbed.core.search.events import EvaluationFailed, TrialFailed, from_line
 from seedbed.core.search.flat import from_rows, point
 from seedbed.keeper import keep
 from seedbed.worker import RUNNER, attempt, open_runner, private_streams, to_job
+
+if TYPE_CHECKING:
+    from seedbed.registry.registry import Registry
 
 log = logging.getLogger(__name__)
 
@@ -85,24 +88,40 @@ class Console:
 
 def train(base: Path, stream: BinaryIO, environment: Mapping[str, str], stop: threading.Event) -> int:
     """Do the job that lies in the container's folders; return the exit status."""
+    return _explained(base, lambda: _train(base, stream, environment, stop))
+
+
+def _train(
+    base: Path, stream: BinaryIO, environment: Mapping[str, str], stop: threading.Event
+) -> tuple[str, str] | None:
+    name = environment.get("TRAINING_JOB_NAME", "")
+    order = read_order(base, name)
+    number = count_attempt(base / "checkpoints", name)
+    log.info("Attempt %d of %s on %s.", number, name or "a job without a name", _machine(base))
+    job = _settled(base, order)
+    run, desk = open_runner(order.runner, order.plugins, job.threads)
+    console = Console(stream, number)
+    attempt(job, console.say, stop.is_set, run, desk)
+    if order.space is not None:
+        _keep_model(job, base / "model")
+    return console.failure
+
+
+def _study(base: Path, stream: BinaryIO, environment: Mapping[str, str], stop: threading.Event) -> int:
+    """Do the study that lies in the container's folders; return the exit status."""
+    return _explained(base, lambda: resolve_name("seedbed.container_study:study")(base, stream, environment, stop))
+
+
+def _explained(base: Path, do: Callable[[], tuple[str, str] | None]) -> int:
+    """Do something; leave the words of its failure where the service looks for them, and return the exit status."""
     try:
-        name = environment.get("TRAINING_JOB_NAME", "")
-        order = read_order(base, name)
-        number = count_attempt(base / "checkpoints", name)
-        log.info("Attempt %d of %s on %s.", number, name or "a job without a name", _machine(base))
-        job = _settled(base, order)
-        run, desk = open_runner(order.runner, order.plugins, job.threads)
-        console = Console(stream, number)
-        attempt(job, console.say, stop.is_set, run, desk)
-        if order.space is not None:
-            _keep_model(job, base / "model")
+        failure = do()
     except BaseException as error:  # a broken torch or plugin raises what it likes
         log.exception("This job cannot be done.")
-        write_failure(base, _words(error), traceback.format_exc())
-        return 1
-    if console.failure is None:
+        failure = _words(error), traceback.format_exc()
+    if failure is None:
         return 0
-    write_failure(base, *console.failure)
+    write_failure(base, *failure)
     return 1
 
 
@@ -114,12 +133,12 @@ def read_order(base: Path, name: str = "") -> Order:
     """
     file = base / "input/data/job/job.json"
     if not file.is_file():
-        channels = ", ".join(sorted(_configured(base, "inputdataconfig"))) or "none"
+        channels = ", ".join(sorted(configured(base, "inputdataconfig"))) or "none"
         raise DataError(f"There is no {file}; a channel `job` must hold it. Channels of this job: {channels}.")
     try:
         found = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
         job = to_job(found["job"])
-        plugins = tuple(str(base / each) if each.endswith(".py") else each for each in found.get("plugins", ()))
+        plugins = local_plugins(base, found.get("plugins", ()))
         runner, tuned = found.get("runner") or RUNNER, bool(found.get("tuned"))
         space = tuple(msgspec.json.decode(file.with_name("space.json").read_bytes())) if tuned else None
     except (msgspec.MsgspecError, OSError, KeyError, TypeError, AttributeError) as error:
@@ -129,18 +148,33 @@ def read_order(base: Path, name: str = "") -> Order:
     return Order(job=parcel.relocated(job, lambda path: base / path), plugins=plugins, runner=runner, space=space)
 
 
-def _settled(base: Path, order: Order) -> Job:
-    """Return the job with the candidate that it is to train, once it is certain that its plugins can be had."""
+def local_plugins(base: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """Return how plugins are asked for here: files lie below the base folder, modules have their names."""
+    return tuple(str(base / each) if each.endswith(".py") else each for each in names)
+
+
+def opened_registry(plugins: Sequence[str]) -> Registry:
+    """Open the registry.
+
+    Raises:
+        PluginError: one of the plugins cannot be had.
+    """
     from seedbed.api import open_registry
 
-    registry = open_registry(order.plugins)
+    registry = open_registry(plugins)
     if broken := [each for each in registry.broken if each.asked and not each.kind]:
         raise PluginError("\n".join(f"The plugin {each.name} cannot be used: {each.reason}" for each in broken))
+    return registry
+
+
+def _settled(base: Path, order: Order) -> Job:
+    """Return the job with the candidate that it is to train, once it is certain that its plugins can be had."""
+    registry = opened_registry(order.plugins)
     if order.space is None:
         return order.job
     if not isinstance(order.job, TrialJob):
         raise UsageError("An evaluation cannot be tuned; give a TrialJob.")
-    drawn = {name: str(value) for name, value in _configured(base, "hyperparameters").items()}
+    drawn = {name: str(value) for name, value in configured(base, "hyperparameters").items()}
     values = point(from_rows(order.space), drawn)
     return replace(order.job, candidate=candidate_of(values, versions_of(registry)))
 
@@ -159,13 +193,14 @@ def count_attempt(folder: Path, name: str = "") -> int:
     return number
 
 
-def _configured(base: Path, name: str) -> dict[str, Any]:
+def configured(base: Path, name: str) -> dict[str, Any]:
+    """Return what the service says in one of its files of configuration; nothing where there is no such file."""
     file = base / "input/config" / f"{name}.json"
     return msgspec.json.decode(file.read_bytes(), type=dict[str, Any]) if file.is_file() else {}
 
 
 def _machine(base: Path) -> str:
-    found = _configured(base, "resourceconfig")
+    found = configured(base, "resourceconfig")
     return f"{found.get('current_instance_type', 'an unknown machine')}, {found.get('current_host', 'one host')}"
 
 
@@ -202,16 +237,18 @@ def _killed(base: Path) -> Callable[[signal.Signals], None]:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Be what the container is for."""
     parser = argparse.ArgumentParser(prog="python -m seedbed.container", description="Run in a SageMaker container.")
-    parser.add_argument("what", choices=["train", "serve"])
+    parser.add_argument("what", choices=["train", "study", "serve"])
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR") or BASE)
-    if parser.parse_args(arguments).what == "serve":
+    what = parser.parse_args(arguments).what
+    if what == "serve":
         sys.exit(resolve_name("seedbed.serving:serve_container")(base, os.environ))
 
     def work(stop: threading.Event) -> int:
         logging.basicConfig(level=logging.INFO)
         faulthandler.enable()  # a crash in native code leaves its stack in the log
         _, stream = private_streams()
-        return train(base, stream, os.environ, stop)
+        do = _study if what == "study" else train
+        return do(base, stream, os.environ, stop)
 
     sys.exit(keep(work, _killed(base)))
 

@@ -34,6 +34,7 @@ _FIT = (
     click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder for the run."),
     click.option("--strategy", metavar="NAME", default="auto", help="What decides what to try next."),
     click.option("--backend", metavar="NAME", default="local", help="Where trials run."),
+    click.option("--remote", is_flag=True, help="With --backend sagemaker: the whole study as one job."),
     click.option("--rehearse", is_flag=True, help="With --backend sagemaker: on this machine, and nothing is paid."),
     click.option("--ray-address", metavar="ADDRESS", help="Cluster of --backend ray: auto, or HOST:PORT."),
     click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1, mps or xla."),

@@ -167,7 +167,11 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-_OF_BACKENDS = {"ray_address": ("ray", "address"), "rehearse": ("sagemaker", "rehearse")}
+_OF_BACKENDS = {
+    "ray_address": ("ray", "address"),
+    "rehearse": ("sagemaker", "rehearse"),
+    "remote": ("sagemaker", "remote"),
+}
 """Options of the command line that are those of a backend: which one, and which of its options."""
 
 

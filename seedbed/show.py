@@ -111,7 +111,7 @@ def run_summary(document: Mapping[str, Any], board: Leaderboard, forecast: Seque
     spent = f"{document['seconds']:.1f} s" + (f" of {budget:g} s" if budget else "")
     lines.append(f"Run:  {document['run']} ({len(board.rows)} rows on its leaderboard, {spent})")
     if (billed := document.get("billed_seconds")) is not None:
-        lines.append(f"Bill: {billed:,.0f} s of machines elsewhere, over all trials")
+        lines.append(f"Bill: {billed:,.0f} s of machines elsewhere")
     if board.best:
         lines.append(f"Next: seedbed predict {quoted(document['run'])} DATA")
     else:

@@ -60,12 +60,12 @@ class Container:
         row = {"kind": type(job).__name__, **msgspec.to_builtins(job)}
         self.put("input/data/job/job.json", {"job": row, "runner": "container_runners:run", **more})
 
-    def start(self, *before, path=(), **environment):
+    def start(self, *before, path=(), what="train", **environment):
         known = {
             "SAGEMAKER_BASE_DIR": str(self.base),
             "PYTHONPATH": os.pathsep.join(map(str, [*path, REPOSITORY, FAKES])),
         }
-        command = [*before, sys.executable, "-m", "seedbed.container", "train"]
+        command = [*before, sys.executable, "-m", "seedbed.container", what]
         pipe = subprocess.PIPE
         process = subprocess.Popen(command, stdout=pipe, stderr=pipe, env={**os.environ, **known, **environment})
         self.begun.append(process)
@@ -304,3 +304,9 @@ def test_an_event_that_is_told_can_be_read_back_wherever_it_stands_in_a_line():
     found = heard(line)
     assert (found.attempt, found.number, found.event) == (2, 9, event)
     assert heard("seedbed-metric score=1.0;") is None
+
+
+def test_a_study_without_its_order_is_explained(container):
+    code, _, _ = container.run(what="study")
+    assert code == 1
+    assert "study.json; a channel `job` must hold it" in container.failure

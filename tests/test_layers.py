@@ -30,7 +30,7 @@ FACE = (
     "runs",
     "serving",
 )
-WORKER = ("worker", "container", "container_lines", "keeper")
+WORKER = ("worker", "container", "container_lines", "container_study", "keeper")
 ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | dict.fromkeys(WORKER, "worker") | {
     "core": "core", "registry": "registry", "plugins": "plugins", "__init__": "names"
 }  # fmt: skip
@@ -39,7 +39,7 @@ ROOMS = dict.fromkeys(SHELL, "shell") | dict.fromkeys(FACE, "face") | dict.fromk
 MAY_IMPORT = {
     "shell": {"shell", "face", "registry", "core"},
     "face": {"face", "registry", "core"},
-    "worker": {"worker", "face", "core"},
+    "worker": {"worker", "face", "registry", "core"},
     "registry": {"registry", "core"},
     "plugins": {"plugins", "core", "names", "worker"},  # a backend runs the worker's code where it likes
     "core": {"core"},
@@ -71,7 +71,7 @@ FLOORS = (
     ("search",),
     ("training",),
     ("results", "runfolder"),
-    ("intake", "session", "steps", "engine", "replay", "work"),
+    ("intake", "session", "understanding", "steps", "hosting", "engine", "replay", "work"),
 )
 
 

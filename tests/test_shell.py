@@ -252,11 +252,13 @@ def test_a_reader_that_leaves_ends_the_command_quietly():
 
 
 def test_an_option_of_one_backend_is_set_there_and_refused_elsewhere():
-    options = {"ray_address": "auto", "rehearse": False, "backend": "ray"}
+    options = {"ray_address": "auto", "remote": False, "rehearse": False, "backend": "ray"}
     assert of_backend(options) == {"backend.ray.address": "auto"}
     assert options == {"backend": "ray"}
-    assert of_backend({"ray_address": None, "rehearse": False, "backend": "local"}) == {}
-    given = {"ray_address": None, "rehearse": True, "backend": "sagemaker"}
+    assert of_backend({"ray_address": None, "remote": False, "rehearse": False, "backend": "local"}) == {}
+    given = {"ray_address": None, "remote": False, "rehearse": True, "backend": "sagemaker"}
     assert of_backend(given) == {"backend.sagemaker.rehearse": True}
+    given = {"ray_address": None, "remote": True, "rehearse": False, "backend": "sagemaker"}
+    assert of_backend(given) == {"backend.sagemaker.remote": True}
     with pytest.raises(UsageError, match="--ray-address is for --backend ray, but the backend is local"):
-        of_backend({"ray_address": "auto", "rehearse": False, "backend": "local"})
+        of_backend({"ray_address": "auto", "remote": False, "rehearse": False, "backend": "local"})

@@ -280,7 +280,7 @@ class Workplace:
 class Backend(Protocol):
     """Runs jobs somewhere and sends their events back. A context manager: leaving it ends everything.
 
-    One whose machines are elsewhere may offer three things more.
+    One whose machines are elsewhere may offer more.
 
     - `joins: bool`: a job whose trial runs there already, or has run, is joined by `submit` and not begun again. On
       `--resume` the study then submits the jobs of the trials that were under way once more, and drops what was told
@@ -289,6 +289,7 @@ class Backend(Protocol):
     - `late: bool`: a trial's files are in its folder only once its terminal event has come, not at each look.
     - `delay() -> float`: seconds from a `submit` until the job computes, as far as is known. So much is kept free
       before a candidate that must end in time.
+    - `hosts: bool`: the whole study is to go there, with `host` (`seedbed.core.search.handover.Hosts`).
     """
 
     def __enter__(self) -> Backend: ...

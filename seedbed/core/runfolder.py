@@ -122,6 +122,19 @@ def open_folder(path: Path, *, resume: bool, overwrite: bool) -> RunFolder:
     return folder
 
 
+def take_in(folder: RunFolder, brought: Path) -> None:
+    """Put the files and folders of a run that was brought from elsewhere in place of those here, the journal last.
+
+    What only this machine has stays. Cut short, it can be done again: until its journal is there, the run is as it was.
+    """
+    names = sorted((each.name for each in brought.iterdir()), key=lambda name: name == folder.journal.name)
+    for name in names:
+        target = folder.path / name
+        if target.is_dir():
+            shutil.rmtree(target)
+        (brought / name).replace(target)
+
+
 def save_provenance(folder: RunFolder, settings: Settings, version: str) -> None:
     """Write down what was asked, by which version, among which packages.
 

@@ -161,6 +161,7 @@ class Session(AbstractContextManager["Session"]):
         self.chronicle = Chronicle(journal, monitors, began=request.began, history=history)
         self._stack.callback(self.chronicle.close)
         self.history = self.chronicle.history
+        self.is_elsewhere = Ways(self.backend).hosts
         self._begin(before)
         save_provenance(self.folder, request.asked or settings, request.version)
 
@@ -209,7 +210,8 @@ class Session(AbstractContextManager["Session"]):
                 budget_trials=self.budget.trials,
                 target_score=self.budget.target_score,
                 patience=self.budget.patience,
-                threads=self.place.threads,
+                # Where a study is handed to, it is another machine's cores that count.
+                threads=settings.threads if self.is_elsewhere else self.place.threads,
                 ahead=self.ahead,
                 replays=request.replays,
                 resumed=before is not None,

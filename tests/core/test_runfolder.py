@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from seedbed.core import runfolder
 from seedbed.core.data.profile import Finding, Profile
 from seedbed.core.errors import DataError, UsageError
-from seedbed.core.runfolder import RunFolder, choose_folder, open_folder, save_provenance
+from seedbed.core.runfolder import RunFolder, choose_folder, open_folder, save_provenance, take_in
 from seedbed.core.search.journal import Journal
 from seedbed.core.settings import Settings, parse_duration
 from seedbed.core.task import Task
@@ -175,3 +175,23 @@ def test_the_versions_of_everything_installed_are_kept(tmp_path):
     lines = (tmp_path / "environment.txt").read_text("utf-8").splitlines()
     assert any(line.lower().startswith("numpy==") for line in lines)
     assert lines == sorted(lines, key=str.lower)
+
+
+def test_a_run_that_was_brought_takes_the_place_of_what_is_here_its_journal_last(tmp_path, monkeypatch):
+    folder, brought = RunFolder(make_run(tmp_path / "run")), make_run(tmp_path / "brought")
+    (folder.best / "old").touch()
+    (folder.path / "own").mkdir()
+    (brought / "best" / "new").touch()
+    (brought / "zoo").touch()
+    moved = []
+    replace = type(brought).replace
+
+    def noted(self, target):
+        moved.append(target.name)
+        return replace(self, target)
+
+    monkeypatch.setattr(type(brought), "replace", noted)
+    take_in(folder, brought)
+    assert [each.name for each in folder.best.iterdir()] == ["new"]
+    assert sorted(each.name for each in folder.path.iterdir()) == ["best", "journal.jsonl", "own", "zoo"]
+    assert moved == ["best", "zoo", "journal.jsonl"]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from seedbed.core.protocols import Monitor
 from seedbed.core.search.events import Event
 from seedbed.core.search.history import History
-from seedbed.core.search.journal import Journal
+from seedbed.core.search.journal import Journal, read
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,24 @@ class Chronicle:
         event = replace(event, at=round(self.now(), 3))
         self._journal.append(event)
         self.history.apply(event)
+        self._show(event)
+
+    def relay(self, event: Event) -> None:
+        """Take into account and show an event that is journalled where it came to be."""
+        self.history.apply(event)
+        self._show(event)
+
+    def replace_journal(self, put: Callable[[], object]) -> None:
+        """Go on with a journal in place of this one, which `put` brings to where this one lies."""
+        path = self._journal.path
+        self._journal.close()
+        try:
+            put()
+        finally:
+            self._journal = Journal(path)
+            self.history = History(read(path))
+
+    def _show(self, event: Event) -> None:
         for monitor in self._monitors:
             try:
                 monitor.on_event(event, self.history)

@@ -25,6 +25,11 @@ class Ways:
         """Whether the files of a trial are here only when its last event is."""
         return bool(getattr(self.backend, "late", False))
 
+    @property
+    def hosts(self) -> bool:
+        """Whether the whole study is to be handed over to it."""
+        return bool(getattr(self.backend, "hosts", False))
+
     def delay(self) -> float:
         """Return the seconds from a submit until a job computes, as far as is known."""
         delay = getattr(self.backend, "delay", None)

@@ -116,6 +116,23 @@ class TrialBilled(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StudyPlaced(Event):
+    """Where the whole study goes on: the name of a job; told again, with the next attempt, when that changes."""
+
+    place: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyReturned(Event):
+    """A place is done with the study, and what it left is here; `seconds` of it are paid for, None: nothing is told."""
+
+    place: str
+    attempt: int = 1
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrialPlanned(Event):
     """How the trial will run here, as measured; `steps` is None where the clock alone bounds the work.
 
@@ -269,6 +286,8 @@ EVENTS: dict[str, type[Event]] = {
         DataDescribed,
         ComponentRefused,
         ExperienceUsed,
+        StudyPlaced,
+        StudyReturned,
         TrialStarted,
         TrialPlaced,
         TrialBilled,

@@ -18,7 +18,8 @@ import msgspec
 
 from seedbed.core.errors import SeedbedError
 from seedbed.core.search.experience import Cost, Facts, Machine, RunRecord, Tried, digest
-from seedbed.core.search.history import History, Trial, kin_of
+from seedbed.core.search.history import History, Trial
+from seedbed.core.search.tally import kin_of
 
 MOST_RUNS, MOST_BYTES = 500, 2_000_000
 _KEPT = 0.8

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from seedbed.core.data.profile import Finding, Profile
@@ -19,6 +18,8 @@ from seedbed.core.search.events import (
     ExperienceUsed,
     FindingMade,
     RunStarted,
+    StudyPlaced,
+    StudyReturned,
     TrialBilled,
     TrialFailed,
     TrialFinished,
@@ -29,6 +30,7 @@ from seedbed.core.search.events import (
     TrialStopped,
 )
 from seedbed.core.search.experience import Prior
+from seedbed.core.search.tally import Tally, kin_of, point_of
 from seedbed.core.space import Values
 
 Status = Literal["running", "finished", "stopped", "refused", "failed"]
@@ -131,6 +133,8 @@ class History:
         self.seconds = 0.0
         self.remaining = Remaining()
         self.experience = Prior()
+        self.away: StudyPlaced | None = None
+        self.returned: dict[str, StudyReturned] = {}
         self.tally = Tally()
         for event in events:
             self.apply(event)
@@ -144,6 +148,8 @@ class History:
         match event:
             case RunStarted():
                 self.started = self.started or event
+                if not self.started.threads:  # it was begun for a machine that was still to be had
+                    self.started = replace(self.started, threads=event.threads)
             case DataDescribed():
                 self.profile = event.profile
             case FindingMade():
@@ -152,6 +158,11 @@ class History:
                 self.refusals.append(event)
             case ExperienceUsed():
                 self.experience = event.prior
+            case StudyPlaced():
+                self.away = event
+            case StudyReturned():
+                self.returned[event.place] = event
+                self.away = self.away if self.away and self.away.place not in self.returned else None
             case BundleSaved():
                 self.bundle = event
                 self.first_bundle_at = event.at if self.first_bundle_at is None else self.first_bundle_at
@@ -209,9 +220,10 @@ class History:
 
     @property
     def billed_seconds(self) -> float | None:
-        """What is paid for the run, in seconds of the machines that its trials had; None where nothing is."""
-        bills = [each.billed_seconds for each in self.trials.values() if each.billed_seconds is not None]
-        return sum(bills) if bills else None
+        """What is paid for the run, in seconds of the machines that it or its trials had; None where nothing is."""
+        bills = [each.billed_seconds for each in self.trials.values()]
+        bills += [each.seconds for each in self.returned.values()]
+        return sum(each for each in bills if each is not None) if any(each is not None for each in bills) else None
 
     def alike(self, values: Values) -> list[Trial]:
         """Return the finished trials of the same net and policy, in the order in which they finished."""
@@ -223,92 +235,7 @@ class History:
 
     def tried(self, values: Values) -> bool:
         """Whether this point is running or has had its chance; one that the run's own end cut short has not."""
-        return self.tally.points[_point(values)] > 0
-
-
-def kin_of(values: Values) -> tuple[object, object]:
-    """Return what candidates have in common that cost and gain about the same: net and policy."""
-    return values.get("architecture"), values.get("policy")
-
-
-def _point(values: Values) -> frozenset[tuple[str, object]]:
-    return frozenset(values.items())
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts and lists over all trials, each kept up in a time that does not depend on how many there are.
-
-    `running` are the numbers of trials that have not ended, in order; `scored` those with a result; `finished` those
-    that came to their end, and `refused` those that were, by kin; `candidates` counts as `budget.count_trials` says;
-    `slowest` is what predicting a row takes the two slowest candidates, in seconds, ascending; `best` is the best score
-    of a candidate that has ended, `since_best` how many have ended after it; `points` counts the trials of a point
-    that are running or have had their chance, and `latest` is the last one of each.
-    """
-
-    highest: int = -1
-    running: dict[int, None] = field(default_factory=dict)
-    scored: set[int] = field(default_factory=set)
-    finished: dict[tuple[object, object], list[int]] = field(default_factory=dict)
-    refused: dict[tuple[object, object], list[int]] = field(default_factory=dict)
-    candidates: int = 0
-    slowest: tuple[float, ...] = ()
-    best: float | None = None
-    since_best: int = 0
-    points: Counter[frozenset[tuple[str, object]]] = field(default_factory=Counter)
-    latest: dict[frozenset[tuple[str, object]], Trial] = field(default_factory=dict)
-
-    def began(self, trial: Trial) -> None:
-        """Count a trial that has started."""
-        self.highest = max(self.highest, trial.number)
-        self.running[trial.number] = None
-        if trial.ingredients:  # a mean of weights is no try of the search
-            return
-        point = _point(trial.candidate.values)
-        self.points[point] += 1
-        if trial.role != "candidate":
-            return
-        self.candidates += 1
-        before = self.latest.get(point)
-        if before is not None and before.status == "stopped" and not before.resumable:
-            self.candidates -= 1  # begun again, to go further: one try together
-        self.latest[point] = trial
-
-    def went_on(self, trial: Trial, profile: Profile | None) -> None:
-        """Take in what has become of a trial; `profile` tells which of two scores is the better."""
-        if trial.has_result:
-            self.scored.add(trial.number)
-        if not trial.is_finished:
-            return
-        self.running.pop(trial.number, None)
-        if trial.ingredients:
-            return
-        point = _point(trial.candidate.values)
-        if trial.resumable:
-            self.points[point] -= 1
-        if trial.result is not None:
-            self.finished.setdefault(kin_of(trial.candidate.values), []).append(trial.number)
-        if trial.status == "refused":
-            self.refused.setdefault(kin_of(trial.candidate.values), []).append(trial.number)
-        if trial.role != "candidate":
-            return
-        if not trial.resumable and profile is not None:
-            self._compare(trial.score, profile)
-        if trial.result is not None:
-            self.slowest = tuple(sorted((*self.slowest, trial.result.row_seconds))[-2:])
-        latest = self.latest[point]
-        is_superseded = trial.status == "stopped" and latest.number > trial.number
-        if trial.resumable or is_superseded:
-            self.candidates -= 1
-        if latest.number == trial.number:
-            self.latest[point] = trial
-
-    def _compare(self, score: float | None, profile: Profile) -> None:
-        worth = profile.task.worth
-        if score is not None and (self.best is None or worth(score) > worth(self.best)):
-            self.best, self.since_best = score, 0
-        else:
-            self.since_best += 1
+        return self.tally.points[point_of(values)] > 0
 
 
 def _follow(trial: Trial, event: TrialEvent) -> Trial:

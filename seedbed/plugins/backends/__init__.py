@@ -69,7 +69,9 @@ class SagemakerOptions:
     A job without a time limit of its own runs for `max_hours` at most. `retries` is how often a trial goes on as
     another job after its machine was lost. `install` has what Seedbed needs installed at each start. `tags` are
     KEY=VALUE, and these, `subnets` and `security_groups`, are lists with commas. `start_seconds` is how long a machine
-    is expected to take to start, until one has. `rehearse` runs all of it on this machine. `runner` is as for `inline`.
+    is expected to take to start, until one has. `remote` has one job do the whole study, which then is over
+    `return_seconds` before the time is, for its way home. `rehearse` runs all of it on this machine. `runner` is as for
+    `inline`.
     """
 
     role: str = ""
@@ -91,6 +93,8 @@ class SagemakerOptions:
     security_groups: str = ""
     start_seconds: float = 240.0
     poll_seconds: float = 10.0
+    remote: bool = False
+    return_seconds: float = 90.0
     rehearse: bool = False
     runner: str = "seedbed.core.work:run"
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from seedbed.core.search.candidate import Candidate, Fidelity
 from seedbed.core.search.events import TrialFailed, TrialFinished, TrialRefused, TrialStarted, TrialStopped
-from seedbed.core.search.history import History, kin_of
+from seedbed.core.search.history import History
+from seedbed.core.search.tally import kin_of
 
 POINTS = [{"architecture": a, "policy": p} for a in "xy" for p in ("probe", "scratch")]
 

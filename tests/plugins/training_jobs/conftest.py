@@ -26,12 +26,13 @@ OPTIONS = {
 def service(tmp_path_factory):
     from seedbed.plugins.backends.sagemaker.rehearsal import Rehearsal
 
+    root = tmp_path_factory.mktemp("service")
     environment = {
+        "SEEDBED_TEST_BREAKS": str(root / "breaks"),  # gated.py looks for it
         "SEEDBED_PYTHON": sys.executable,
         "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
         "SEEDBED_PLUGINS": "",
     }
-    root = tmp_path_factory.mktemp("service")
     with Rehearsal(root, image=lambda uri: [], slots=3, grace=20.0, environment=environment) as found:
         found.client("s3").create_bucket(Bucket="bucket")
         yield found

@@ -10,11 +10,12 @@ from seedbed.core.data.dataset import Dataset
 from seedbed.core.data.prepared import Prepared, PreparedImages, PreparedSeries, PreparedText
 from seedbed.core.data.preparing.decode import ImageForm
 from seedbed.core.data.preparing.lay_texts import lay_texts
-from seedbed.core.data.preparing.prepare import prepare
-from seedbed.core.data.preparing.prepare_series import prepare_series
-from seedbed.core.data.preparing.prepare_text import prepare_text
-from seedbed.core.data.preparing.tokens import Tokens, tokenise
-from seedbed.core.data.preparing.vocabulary import Vocabulary
+from seedbed.core.data.preparing.prepare import open_prepared, prepare
+from seedbed.core.data.preparing.prepare_series import open_series, prepare_series
+from seedbed.core.data.preparing.prepare_text import open_text, prepare_text
+from seedbed.core.data.preparing.tokens import Tokens, open_tokens, tokenise
+from seedbed.core.data.preparing.vocabulary import Vocabulary, load_vocabulary
+from seedbed.core.task import Modality
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,19 @@ def prepare_again(dataset: Dataset, form: InputForm, cache: Path) -> Ready:
     if form.vocabulary is None:
         raise ValueError("Texts need the vocabulary of their run.")
     return Ready(prepared=prepared, form=form, tokens=feed_texts(dataset, prepared, form.vocabulary, cache))
+
+
+def open_again(modality: Modality, data: Path, tokens: str, vocabulary: Path) -> Ready:
+    """Open rows that were made ready before, in whatever folders they lie by now; `tokens` is empty unless of texts.
+
+    Raises:
+        DataError: what lies there is not whole.
+    """
+    if modality == "text":
+        form = InputForm(vocabulary=load_vocabulary(vocabulary))
+        return Ready(prepared=open_text(data), form=form, tokens=open_tokens(Path(tokens)))
+    prepared = open_series(data) if modality == "series" else open_prepared(data)
+    return Ready(prepared=prepared, form=form_of(prepared))
 
 
 def form_of(prepared: Prepared) -> InputForm:

@@ -17,14 +17,16 @@ from seedbed.core.errors import SeedbedError, UsageError
 from seedbed.core.network import OFFLINE_VARIABLES
 from seedbed.core.protocols import Workplace
 from seedbed.core.search.candidate import Job, TrialJob
-from seedbed.core.search.events import TERMINAL, Event
-from seedbed.core.search.handover import Tuning, TuningRequest
+from seedbed.core.search.events import TERMINAL, Event, StudyPlaced
+from seedbed.core.search.handover import StudyOrder, Tuning, TuningRequest
 from seedbed.plugins.backends import LocalOptions, SagemakerOptions
 from seedbed.plugins.backends.local import LocalBackend
 from seedbed.plugins.backends.sagemaker import account, rehearsed, requests
 from seedbed.plugins.backends.sagemaker.courier import Courier
-from seedbed.plugins.backends.sagemaker.follower import Follower, Study
+from seedbed.plugins.backends.sagemaker.follower import Follower
+from seedbed.plugins.backends.sagemaker.jobs import Study
 from seedbed.plugins.backends.sagemaker.tuner import Tuner
+from seedbed.plugins.backends.sagemaker.whole import StudyThere
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,8 @@ class SagemakerBackend:
         self._last: TrialJob | None = None
         self._tuner: Tuner | None = None
         self._stack = contextlib.ExitStack()
+        self._whole: StudyThere | None = None
+        self.hosts = options.remote
 
     def __enter__(self) -> SagemakerBackend:
         """Open the account.
@@ -71,8 +75,9 @@ class SagemakerBackend:
             found = self._stack.enter_context(opened)
             with account.explained("Amazon SageMaker cannot be used"):
                 self._study = self._begin(found)
-            here = replace(place, workers=1, workers_given=1)
-            self._here = self._stack.enter_context(LocalBackend(LocalOptions(runner=options.runner), here))
+            if not self.hosts:
+                here = replace(place, workers=1, workers_given=1)
+                self._here = self._stack.enter_context(LocalBackend(LocalOptions(runner=options.runner), here))
             self._stack.callback(self._leave)
             self._stack = self._stack.pop_all()
         return self
@@ -123,6 +128,11 @@ class SagemakerBackend:
             self._tuner = Tuner(request, self._last, self._study, time.time())
         return self._tuner
 
+    def host(self, order: StudyOrder, away: StudyPlaced | None, attempts: int) -> StudyThere:
+        """Have one job do the whole study; see `Hosts`."""
+        self._whole = StudyThere(order, self._study, away, attempts)
+        return self._whole
+
     def stop(self, trial: int) -> None:
         """Ask a trial to end: its machine has two minutes to bring what it has into the bucket."""
         self._here.stop(trial)
@@ -157,6 +167,7 @@ class SagemakerBackend:
         """End the jobs that still run: nobody listens any more. What they have reached can be gone on with."""
         self._study.leaving.set()
         ends = [] if self._tuner is None else [(f"The tuning job {self._tuner.name}", self._tuner.end)]
+        ends += [] if self._whole is None else [(f"The job {self._whole.name}", self._whole.leave)]
         ends += [(f"The job of trial {each.job.trial}", each.end_job) for each in self._followers]
         for what, end in ends:
             try:

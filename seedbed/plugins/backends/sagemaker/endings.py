@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 from seedbed.core.search.candidate import TrialJob
 from seedbed.core.search.events import Event, TrialFailed, TrialStopped
 from seedbed.plugins.backends.endings import failed, stopped
 
+log = logging.getLogger(__name__)
+
 _PASSING = ("InternalServerError", "CapacityError", "Insufficient capacity", "insufficient capacity", "ResourceLimit")
+_TIMES_UP = ("MaxRuntimeExceeded", "MaxWaitTimeExceeded")
 _MEMORY = "the container was killed (exit code 137): its machine had run out of memory; choose a larger instance_type, "
 _MEMORY += "or a smaller architecture or resolution"
 
@@ -56,7 +60,7 @@ def verdict(job: TrialJob, ended: Ended, *, left: int) -> Event | Again:
 def _stopped(job: TrialJob, ended: Ended, left: int) -> Event | Again:
     if ended.asked:
         return ended.last or stopped(job, "stopped on request")
-    if ended.secondary in ("MaxRuntimeExceeded", "MaxWaitTimeExceeded"):
+    if ended.secondary in _TIMES_UP:
         words = f"the service ended it: {ended.secondary}"
         if not ended.has_look:
             return failed(job, f"{words}; give it more time (--time), or a faster instance_type")
@@ -68,3 +72,21 @@ def _stopped(job: TrialJob, ended: Ended, left: int) -> Event | Again:
     if ended.known_before and left > 0:
         return Again("an earlier session of the run ended while it was training")
     return stopped(job, "stopped from outside")
+
+
+def after_study(*, status: str, secondary: str, reason: str, asked: bool, known_before: bool, left: int) -> Again | str:
+    """Say what becomes of a whole study: "" where its run is to be taken as it is, else why it failed.
+
+    `known_before` where the job had ended before this session of the run began, and in the middle of the study.
+    """
+    if status == "Completed" or asked:
+        return ""
+    if status == "Stopped":
+        if known_before and left > 0:
+            return Again("an earlier session of the run ended while it went on")
+        words = secondary if secondary in _TIMES_UP else "it was stopped from outside"
+        log.warning("The training job of the study did not come to its end: %s. What it had reached is kept.", words)
+        return ""
+    if any(each in reason for each in _PASSING):
+        return Again(reason) if left > 0 else f"{reason} Its attempts are used up"
+    return _MEMORY if "exit code: 137" in reason else reason or "it failed without a reason"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -24,42 +24,17 @@ from seedbed.core.search.events import (
     TrialPlaced,
     TrialStopped,
 )
-from seedbed.plugins.backends import SagemakerOptions
 from seedbed.plugins.backends.endings import failed, stopped
-from seedbed.plugins.backends.sagemaker.account import Account, code_of
-from seedbed.plugins.backends.sagemaker.courier import Courier, unpack
+from seedbed.plugins.backends.sagemaker import jobs
+from seedbed.plugins.backends.sagemaker.courier import unpack
 from seedbed.plugins.backends.sagemaker.endings import Again, Ended, verdict
 from seedbed.plugins.backends.sagemaker.joblog import JobLog
-from seedbed.plugins.backends.sagemaker.requests import STUDY_TAG, TRIAL_TAG, JobPlan, name_of, request, seconds_of
+from seedbed.plugins.backends.sagemaker.jobs import Study
+from seedbed.plugins.backends.sagemaker.requests import JobPlan, name_of, seconds_of, shown, tags_of
 
 log = logging.getLogger(__name__)
 
-FOLDER = "checkpoints/trial"
-"""Where, below the container's base, a trial writes: the service keeps it in the bucket as it grows."""
-
-_FULL = frozenset({"ResourceLimitExceeded", "CapacityError"})
-_LOG_SECONDS = 30.0  # how long after a job's end its last lines may take to arrive
 _PAUSES = (1.0, 60.0)  # between two requests for a machine that cannot be had: the first, and the longest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Study:
-    """What all followers of a run share."""
-
-    id: str
-    account: Account
-    courier: Courier
-    options: SagemakerOptions
-    plugins: tuple[str, ...]
-    environment: dict[str, str]
-    metrics: tuple[tuple[str, str], ...]
-    logs: Any
-    leaving: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def own(self) -> dict[str, Any]:
-        """What the SDK's resources want in every call."""
-        return {"session": self.account.session, "region": self.account.region}
 
 
 class Follower:
@@ -93,7 +68,7 @@ class Follower:
     def end_job(self) -> None:
         """Have the service end the job that runs, if any does; what it has reached stays in the bucket."""
         if self._current is not None and not self.is_over:
-            _stop(self._current)
+            jobs.end(self._current)
 
     def _run(self) -> None:
         try:
@@ -124,7 +99,7 @@ class Follower:
                 return None if self._study.leaving.is_set() else stopped(self.job, "stopped on request before it began")
             self._current = found
             self._tell(TrialPlaced(trial=self.job.trial, place=name, attempt=attempt))
-            was_over = known_before and _is_over(found)
+            was_over = known_before and jobs.is_over(found)
             self._last = None
             self._watch(found)
             if self._study.leaving.is_set():
@@ -142,43 +117,19 @@ class Follower:
         Raises:
             SeedbedError: it is another's.
         """
-        from sagemaker.core.resources import TrainingJob
-
-        try:
-            found = TrainingJob.get(name, **self._study.own)
-        except Exception as error:
-            if code_of(error) in ("ValidationException", "ResourceNotFound", "ResourceNotFoundException"):
-                return None
-            raise
-        if not self.job.place:
-            self._insist_on_own(found)
+        found = jobs.find(self._study, name)
+        if found is not None and not self.job.place:
+            jobs.insist_on_own(self._study, found, tags_of(self._study.id, str(self.job.trial)))
         return found
-
-    def _insist_on_own(self, found: Any) -> None:  # noqa: ANN401
-        from sagemaker.core.resources import Tag
-
-        tags = {str(each.key): str(each.value) for each in Tag.get_all(found.training_job_arn, **self._study.own)}
-        if (tags.get(STUDY_TAG), tags.get(TRIAL_TAG)) != (self._study.id, str(self.job.trial)):
-            raise SeedbedError(
-                f"There is a training job {found.training_job_name} already, and it is not this run's; "
-                "begin the run again in another --out."
-            )
 
     def _create(self, name: str) -> Any:  # noqa: ANN401
         """Request the job, again and again while there is no machine for it; None if it is to end before that."""
-        from sagemaker.core.resources import TrainingJob
-
         study, pause, began = self._study, _PAUSES[0], time.monotonic()
         plan = self._plan(name)
         while not (study.leaving.is_set() or self._asked.is_set()):
             try:
-                return TrainingJob.create(**request(plan, study.options, study.metrics), **study.own)
-            except Exception as error:
-                code = code_of(error)
-                if code == "ResourceInUse":  # our own request came through, and its answer did not
-                    return self._find(name)
-                if code not in _FULL:
-                    raise
+                return jobs.begin(study, plan)
+            except jobs.NoMachine as error:
                 seconds = self.job.fidelity.seconds
                 if seconds is not None and time.monotonic() - began > seconds:
                     raise
@@ -191,29 +142,21 @@ class Follower:
     def _plan(self, name: str) -> JobPlan:
         """Upload what the job needs, as far as it is not there, and say where it lies."""
         study, job = self._study, self.job
-        channels: dict[str, str] = {"code": study.courier.send_code(study.plugins, install=study.options.install)}
-        places: dict[Path, Path] = {}
-        for field_name in ("data", "tokens", "splits"):
-            if text := getattr(job, field_name):
-                path = Path(text)
-                if path.exists():  # else the job itself says what it misses
-                    channels[field_name] = study.courier.send(path)
-                inside = PurePosixPath("input/data", field_name)
-                places[path] = Path(inside if path.is_dir() else inside / path.name)
-        places[Path(job.folder)] = Path(FOLDER)
+        channels, places = jobs.send_inputs(study, job)
         moved = parcel.relocated(replace(job, resumable=True, device="auto"), places.__getitem__)
         order = {
             "job": {"kind": "TrialJob", **msgspec.to_builtins(moved)},
-            "plugins": plugins_there(study.plugins),
+            "plugins": jobs.plugins_there(study.plugins),
             "runner": study.options.runner,
         }
+        channels["code"] = study.courier.send_code(study.plugins, install=study.options.install)
         study.courier.put(msgspec.json.encode(order), "studies", study.id, "jobs", name, "job.json")
         channels["job"] = study.account.uri("studies", study.id, "jobs", name, "")
         return JobPlan(
             name=name,
-            study=study.id,
-            trial=job.trial,
-            candidate=job.candidate,
+            what="train",
+            tags=tags_of(study.id, str(job.trial), job.candidate),
+            shown=shown(job.candidate),
             channels=channels,
             checkpoints=study.account.uri("studies", study.id, "trials", str(job.trial)),
             output=study.account.uri("studies", study.id, "output"),
@@ -228,16 +171,16 @@ class Follower:
         ended: float | None = None
         while not study.leaving.is_set():
             found.refresh()
-            if _is_over(found) and ended is None:
+            if jobs.is_over(found) and ended is None:
                 ended = time.monotonic()
             self._listen(told, began)
             # The end of a log may arrive after the end of its job.
-            patience = min(_LOG_SECONDS, 10 * study.options.poll_seconds)
+            patience = min(jobs.LOG_SECONDS, 10 * study.options.poll_seconds)
             if ended is not None and (self._last is not None or time.monotonic() > ended + patience):
                 return
             if self._asked.is_set() and not is_stopping and ended is None:
                 is_stopping = True
-                _stop(found)
+                jobs.end(found)
             (study.leaving if self._asked.is_set() else self._asked).wait(study.options.poll_seconds)
 
     def _listen(self, told: JobLog, began: float | None = None) -> None:
@@ -257,7 +200,7 @@ class Follower:
         ended = Ended(
             status=str(found.training_job_status),
             secondary=str(found.secondary_status),
-            reason=_text(found.failure_reason),
+            reason=jobs.text(found.failure_reason),
             last=self._last,
             asked=self._asked.is_set(),
             known_before=known_before,
@@ -266,44 +209,21 @@ class Follower:
         return verdict(self.job, ended, left=left)
 
     def _bill(self, found: Any, name: str) -> None:  # noqa: ANN401
-        seconds = found.billable_time_in_seconds
-        if isinstance(seconds, int | float):
-            self._tell(TrialBilled(trial=self.job.trial, seconds=float(seconds), place=name))
+        if (seconds := jobs.billed(found)) is not None:
+            self._tell(TrialBilled(trial=self.job.trial, seconds=seconds, place=name))
 
     def _brought_home(self, ending: Event, found: Any) -> Event:  # noqa: ANN401
         """Fetch what the trial has written, before its end is told."""
         target = Path(self.job.folder)
         if self.job.place:  # one of a tuning job: they share one address for checkpoints
             artifacts = found.model_artifacts
-            uri = _text(getattr(artifacts, "s3_model_artifacts", None))
+            uri = jobs.text(getattr(artifacts, "s3_model_artifacts", None))
             is_there = bool(uri)
             if uri:
                 unpack(self._study.courier.read(uri), target)
         else:
-            parts = ("studies", self._study.id, "trials", str(self.job.trial), Path(FOLDER).name)
+            parts = ("studies", self._study.id, "trials", str(self.job.trial), Path(jobs.FOLDER).name)
             is_there = self._study.courier.fetch(target, *parts, without=parcel.PASSING)
         if not is_there and isinstance(ending, TrialFinished | TrialStopped) and self._has_look:
             return failed(self.job, f"{found.training_job_name} left no files; see it on the console")
         return ending
-
-
-def plugins_there(plugins: Sequence[str]) -> list[str]:
-    """Return how plugins are named in the container, where local files lie in the channel `code`."""
-    return [f"input/data/code/{Path(each).name}" if each.endswith(".py") else each for each in plugins]
-
-
-def _is_over(found: Any) -> bool:  # noqa: ANN401
-    return str(found.training_job_status) in ("Completed", "Failed", "Stopped")
-
-
-def _stop(found: Any) -> None:  # noqa: ANN401
-    try:
-        found.stop()
-    except Exception as error:
-        if code_of(error) != "ValidationException":  # it has ended by itself
-            raise
-
-
-def _text(value: object) -> str:
-    """Return a text of the SDK; what the service did not tell is an object of its own there."""
-    return value if isinstance(value, str) else ""

@@ -44,4 +44,5 @@ def settled(options: SagemakerOptions) -> SagemakerOptions:
         region="us-east-1",
         poll_seconds=min(options.poll_seconds, 0.2),
         start_seconds=min(options.start_seconds, 5.0),
+        return_seconds=min(options.return_seconds, 5.0),
     )

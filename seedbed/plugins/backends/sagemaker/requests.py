@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from seedbed.core.errors import UsageError
 from seedbed.core.search.candidate import Candidate, TrialJob
@@ -13,7 +13,7 @@ from seedbed.plugins.backends import SagemakerOptions
 
 STUDY_TAG, TRIAL_TAG, CANDIDATE_TAG = "seedbed:study", "seedbed:trial", "seedbed:candidate"
 
-_ENTRY = 'exec "${SEEDBED_PYTHON:-python3}" "${SAGEMAKER_BASE_DIR:-/opt/ml}/input/data/code/start.py" train'
+_ENTRY = 'exec "${SEEDBED_PYTHON:-python3}" "${SAGEMAKER_BASE_DIR:-/opt/ml}/input/data/code/start.py" '
 """`exec`, so that python is process 1: a stop is a signal to that, and a shell would keep it to itself."""
 
 _MOST_PARAMETERS, _MOST_CHARACTERS = 100, 2500
@@ -22,12 +22,15 @@ _DAY = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPlan:
-    """One attempt at a trial: its name, where its inputs lie (channel → address), and how long it may take."""
+    """One job: `what` it is to do, where its inputs lie (channel → address), and how long it may take.
+
+    `tags` say whose it is, `shown` are the hyperparameters that the console shows.
+    """
 
     name: str
-    study: str
-    trial: int
-    candidate: Candidate
+    what: Literal["train", "study"]
+    tags: Mapping[str, str]
+    shown: Mapping[str, str]
     channels: Mapping[str, str]
     checkpoints: str
     output: str
@@ -38,6 +41,17 @@ class JobPlan:
 def name_of(study: str, trial: int, attempt: int) -> str:
     """Return the name of a job: that of no other attempt, trial or study, and the same when it is asked again."""
     return f"seedbed-{study}-{trial:04d}-{attempt}"
+
+
+def name_of_study(study: str, attempt: int) -> str:
+    """Return the name of the job that does the whole study, as `name_of` for a trial."""
+    return f"seedbed-{study}-study-{attempt}"
+
+
+def tags_of(study: str, trial: str, candidate: Candidate | None = None) -> dict[str, str]:
+    """Return the tags that tell whose job it is; `trial` is a number, or "all"."""
+    found = {STUDY_TAG: study, TRIAL_TAG: trial}
+    return found if candidate is None else found | {CANDIDATE_TAG: candidate.fingerprint}
 
 
 def seconds_of(job: TrialJob, options: SagemakerOptions, unix_now: float) -> int:
@@ -85,10 +99,10 @@ def request(plan: JobPlan, options: SagemakerOptions, metrics: Sequence[tuple[st
             "training_image": options.image,
             "training_input_mode": "File",
             "container_entrypoint": ["/bin/sh", "-c"],
-            "container_arguments": [_ENTRY],
+            "container_arguments": [_ENTRY + plan.what],
             "metric_definitions": [{"name": name, "regex": regex} for name, regex in metrics],
         },
-        "hyper_parameters": shown(plan.candidate),
+        "hyper_parameters": dict(plan.shown),
         "input_data_config": [channel(name, uri) for name, uri in plan.channels.items()],
         "output_data_config": {"s3_output_path": plan.output},
         "checkpoint_config": {"s3_uri": plan.checkpoints},
@@ -96,7 +110,7 @@ def request(plan: JobPlan, options: SagemakerOptions, metrics: Sequence[tuple[st
         "stopping_condition": stopping,
         "retry_strategy": {"maximum_retry_attempts": max(options.retries, 1)},
         "environment": dict(plan.environment),
-        "tags": tags(plan, options),
+        "tags": _tags(plan, options),
     }
     if options.spot:
         found["enable_managed_spot_training"] = True
@@ -115,11 +129,9 @@ def channel(name: str, uri: str) -> dict[str, Any]:
     return {"channel_name": name, "data_source": {"s3_data_source": source}}
 
 
-def tags(plan: JobPlan, options: SagemakerOptions) -> list[dict[str, str]]:
-    """Return what says on the console, and to us, whose job it is."""
-    own = {STUDY_TAG: plan.study, TRIAL_TAG: str(plan.trial), CANDIDATE_TAG: plan.candidate.fingerprint}
+def _tags(plan: JobPlan, options: SagemakerOptions) -> list[dict[str, str]]:
     given = dict(each.split("=", 1) for each in options.tags.split(",") if "=" in each)
-    return [{"key": key, "value": value} for key, value in (own | given).items()]
+    return [{"key": key, "value": value} for key, value in (dict(plan.tags) | given).items()]
 
 
 def shown(candidate: Candidate) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
@@ -15,7 +14,7 @@ from seedbed.core.search.candidate import TrialJob
 from seedbed.core.search.flat import to_rows
 from seedbed.core.search.handover import Child, TuningRequest
 from seedbed.plugins.backends.sagemaker.account import code_of
-from seedbed.plugins.backends.sagemaker.follower import FOLDER, Study
+from seedbed.plugins.backends.sagemaker.jobs import MISSING, Study, plugins_there, send_inputs
 from seedbed.plugins.backends.sagemaker.requests import STUDY_TAG, channel, seconds_of
 from seedbed.plugins.backends.sagemaker.tuning import SPACE, config
 
@@ -67,7 +66,7 @@ class Tuner:
         try:
             return HyperParameterTuningJob.get(self.name, **self._study.own)
         except Exception as error:
-            if code_of(error) in ("ValidationException", "ResourceNotFound", "ResourceNotFoundException"):
+            if code_of(error) in MISSING:
                 return None
             raise
 
@@ -85,22 +84,12 @@ class Tuner:
 
     def _definition(self, request: TuningRequest, like: TrialJob, unix_now: float) -> dict[str, Any]:
         study, options = self._study, self._study.options
-        channels: dict[str, str] = {}
-        places: dict[Path, Path] = {Path(like.folder): Path(FOLDER)}
-        for name in ("data", "tokens", "splits"):
-            if text := getattr(like, name):
-                path = Path(text)
-                if path.exists():  # else the job itself says what it misses
-                    channels[name] = study.courier.send(path)
-                inside = PurePosixPath("input/data", name)
-                places[path] = Path(inside if path.is_dir() else inside / path.name)
+        channels, places = send_inputs(study, like)
         channels["code"] = study.courier.send_code(study.plugins, install=False)
         template = replace(like, fidelity=request.fidelity, not_after=None, to_beat=None, device="auto", resumable=True)
         order = {
             "job": {"kind": "TrialJob", **msgspec.to_builtins(parcel.relocated(template, places.__getitem__))},
-            "plugins": [
-                f"input/data/code/{Path(each).name}" if each.endswith(".py") else each for each in study.plugins
-            ],
+            "plugins": plugins_there(study.plugins),
             "runner": options.runner,
             "tuned": True,
         }

@@ -1,0 +1,177 @@
+"""A whole study as one training job: followed, taken over, brought home, whatever becomes of its machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from plugins.training_jobs.conftest import OPTIONS, TESTS
+from quick_runs import PLUGINS, quick_fit, quick_start, surroundings
+
+from seedbed import api
+from seedbed.core.errors import ExitCode, PluginError, UsageError
+from seedbed.core.search.events import BundleSaved, RunStarted, StudyPlaced, StudyReturned
+from seedbed.core.search.journal import read
+
+SECONDS = 90.0
+GATED = Path(__file__).with_name("gated.py")
+
+
+@pytest.fixture
+def study(service, tmp_path, monkeypatch):
+    """Options of a study whose second trial waits for `tmp_path / "gate"`."""
+    for name, value in service.env.items():
+        monkeypatch.setenv(name, value)
+    chosen = {name: value for name, value in OPTIONS.items() if name != "runner"}
+    chosen |= {"remote": True, "start_seconds": 1.0, "return_seconds": 5.0}
+
+    def options(*nets, **more):
+        nets = nets or ("blur", "gated")
+        return {
+            "out": tmp_path / "run",
+            "backend": "sagemaker",
+            "trials": 3,
+            "threads": 1,
+            "plugins": [str(PLUGINS / "quick.py"), str(GATED)],
+            "use": [f"architecture:{each}" for each in nets],
+            "fixed": {f"backend.sagemaker.{name}": value for name, value in (chosen | more).items()}
+            | ({"architecture.gated.gate": str(tmp_path / "gate")} if "gated" in nets else {}),
+        }
+
+    with surroundings(tmp_path / "home"):
+        yield options
+
+
+def wait_for(is_so, what):
+    limit = time.monotonic() + SECONDS
+    while not is_so():
+        assert time.monotonic() < limit, what
+        time.sleep(0.05)
+
+
+def told(folder, kind):
+    return [each for each in read(folder / "journal.jsonl") if isinstance(each, kind)]
+
+
+def job_of(folder):
+    return json.loads((folder / "sagemaker" / "study.json").read_text())["id"]
+
+
+def what_was_learnt(run):
+    """Return the score of each candidate that came to its end, best first."""
+    assert run.summary()["test"]["accuracy"] > 0.9
+    return [(row.candidate, row.score) for row in run.leaderboard.rows if row.status == "finished"]
+
+
+@pytest.fixture
+def undisturbed(tmp_path, study):
+    """What comes of the study when it is done here, and nothing happens."""
+    (tmp_path / "gate").touch()
+    options = study()
+    fixed = {name: value for name, value in options["fixed"].items() if not name.startswith("backend.")}
+    found = quick_fit(**options | {"out": tmp_path / "undisturbed", "backend": "inline", "fixed": fixed})
+    (tmp_path / "gate").unlink()
+    (tmp_path / "gate.reached").unlink()
+    return what_was_learnt(found)
+
+
+def test_a_study_goes_on_where_a_reclaimed_machine_left_it(service, study, undisturbed, tmp_path):
+    handle = quick_start(**study(spot=True))
+    wait_for((tmp_path / "gate.reached").exists, "the second trial")
+    name = f"seedbed-{job_of(tmp_path / 'run')}-study-1"
+    (tmp_path / "gate.reached").unlink()
+    service.reclaim_spot(name)
+    wait_for((tmp_path / "gate.reached").exists, f"the second trial on the second machine: {service.log(name)}")
+    (tmp_path / "gate").touch()
+    run = handle.result(SECONDS)
+    assert what_was_learnt(run) == undisturbed
+    assert "Attempt 2 of" in service.log(name)
+    (returned,) = told(run.folder, StudyReturned)
+    assert returned.place == name
+    assert run.summary()["billed_seconds"] == returned.seconds > 0
+    assert [each.resumed for each in told(run.folder, RunStarted)] == [False, True, True]
+
+
+def test_a_job_that_gets_no_machine_goes_on_as_another(service, study, undisturbed, tmp_path):
+    (tmp_path / "gate").touch()
+    service.fail_next("CreateTrainingJob", "CapacityError")
+    run = quick_fit(**study())
+    assert what_was_learnt(run) == undisturbed
+    returned = told(run.folder, StudyReturned)
+    assert [each.attempt for each in returned] == [1, 2]
+    assert returned[0].place != returned[1].place
+
+
+def test_a_run_that_was_killed_joins_its_job_and_no_other_is_paid_for(service, study, undisturbed, tmp_path):
+    script = "import json, sys\nfrom quick_runs import quick_fit\nquick_fit(**json.load(sys.stdin))"
+    path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    service.fail_next("CreateTrainingJob", "CapacityError")  # so that it is the second job that is joined
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=os.environ | service.env | {"PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+    )
+    process.stdin.write(json.dumps(study() | {"out": str(tmp_path / "run")}).encode())
+    process.stdin.close()
+    wait_for((tmp_path / "gate.reached").exists, "the second trial")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    created = service.calls.count("CreateTrainingJob")
+    assert [each.attempt for each in told(tmp_path / "run", StudyPlaced)] == [1, 2]
+    (tmp_path / "gate").touch()
+    run = quick_fit(**study(), resume=True)
+    assert what_was_learnt(run) == undisturbed
+    assert service.calls.count("CreateTrainingJob") == created
+    assert [each.attempt for each in told(run.folder, StudyReturned)] == [1, 2]
+
+
+def test_a_study_that_is_interrupted_keeps_the_best_so_far_and_can_be_gone_on_with(
+    service, study, undisturbed, tmp_path
+):
+    handle = quick_start(**study())
+    wait_for((tmp_path / "gate.reached").exists, "the second trial")
+    next(each for each in handle.events() if isinstance(each, BundleSaved))
+    handle.cancel()
+    run = handle.result(SECONDS)
+    assert run.exit_code == ExitCode.INTERRUPTED
+    assert service.wait(f"seedbed-{job_of(run.folder)}-study-1")["TrainingJobStatus"] == "Stopped"
+    assert len(api.load(run.folder).predict(np.zeros((2, 8, 8), np.uint8))) == 2
+    (tmp_path / "gate").touch()
+    run = quick_fit(**study(), resume=True)
+    assert what_was_learnt(run) == undisturbed
+    assert [each.attempt for each in told(run.folder, StudyReturned)] == [1, 2]
+
+
+def test_what_breaks_there_is_told_here(service, study):
+    (service.root / "breaks").touch()
+    try:
+        with pytest.raises(PluginError, match="cannot live in a container"):
+            quick_fit(**study())
+    finally:
+        (service.root / "breaks").unlink()
+
+
+def test_of_the_time_some_is_kept_for_the_way_home(study, tmp_path):
+    run = quick_fit(**study("blur") | {"time": "60s"})
+    assert [each.budget_seconds for each in told(run.folder, RunStarted)] == [60.0, 55.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"time": "20s"}, "give --time 1m or more"),
+        ({"strategy": "sagemaker_tuning"}, "leave --remote out"),
+        ({"use": ["architecture:blurr"]}, "blurr"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_paid_for(service, study, tmp_path, options, words):
+    created = service.calls.count("CreateTrainingJob")
+    with pytest.raises(UsageError, match=words):
+        quick_fit(**study("blur") | options)
+    assert service.calls.count("CreateTrainingJob") == created
+    assert not (tmp_path / "run").exists()
