@@ -289,6 +289,7 @@ class Backend(Protocol):
     - `late: bool`: a trial's files are in its folder only once its terminal event has come, not at each look.
     - `delay() -> float`: seconds from a `submit` until the job computes, as far as is known. So much is kept free
       before a candidate that must end in time.
+    - `gpus: int`: over how many GPUs one trial may go, where these are several.
     - `hosts: bool`: the whole study is to go there, with `host` (`seedbed.core.search.handover.Hosts`).
     """
 

@@ -113,6 +113,7 @@ def test_more_workers_begin_where_more_trials_at_a_time_may_do_more_work(gpus, j
 
 def test_a_trial_of_several_processes_is_given_several_gpus_and_nothing_begins_beside_it(gpus, job):
     with gpus() as backend:
+        assert backend.gpus == 2
         backend.submit(replace(job(0, meet=2), processes=4))
         backend.submit(job(1))
         while not backend.poll(5.0):

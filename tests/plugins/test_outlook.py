@@ -47,7 +47,7 @@ def run(*curves, left=40.0, policy="scratch", losses=None):
     return history
 
 
-def add(history, scores, policy="scratch", values=None, losses=None, epochs=EPOCHS, seconds=SECONDS):
+def add(history, scores, policy="scratch", values=None, losses=None, epochs=EPOCHS, seconds=SECONDS, steps=100):
     number = history.next_number
     values = values or {**SPACE.sample(random.Random(number)), "policy": policy}
     fidelity = Fidelity(epochs=epochs)
@@ -67,7 +67,7 @@ def add(history, scores, policy="scratch", values=None, losses=None, epochs=EPOC
             is_best=is_best,
         )
         history.apply(look)
-    history.apply(TrialFinished(trial=number, score=best, seconds=seconds, epochs=epochs, steps=100))
+    history.apply(TrialFinished(trial=number, score=best, seconds=seconds, epochs=epochs, steps=steps))
     return values
 
 
@@ -128,6 +128,15 @@ def test_it_takes_as_many_more_passes_as_can_be_paid_up_to_twice(left, reach):
     proposal = ask(run(rising(0.9), *[rising(0.7)] * 6, left=left))
     assert (proposal and proposal.fidelity.epochs) == (reach and pytest.approx(reach * EPOCHS))
     assert proposal is None or proposal.fidelity.seconds <= left
+
+
+@pytest.mark.parametrize(("steps", "wide"), [(499, True), (501, False)])
+def test_it_goes_over_all_gpus_where_a_step_takes_long(steps, wide):
+    history = History([DataDescribed(profile=PROFILE)])
+    for scores in (rising(0.9), *[rising(0.7)] * 6):
+        add(history, scores, steps=steps)
+    history.remaining = Remaining(seconds=40.0)
+    assert ask(history).wide == wide
 
 
 def test_what_would_be_too_little_for_another_trial_it_takes_as_well():

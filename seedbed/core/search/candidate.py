@@ -97,12 +97,15 @@ class Proposal:
     """What a strategy wants tried next; of the candidate only its values count, the study adds the versions.
 
     `place` names what runs it already, where the strategy has others begin its trials: a training job, for instance.
+    `wide` asks for all the GPUs of a machine that has several, each with its share of every batch: for a long training
+    of a large net, which then has the machine to itself.
     """
 
     candidate: Candidate
     fidelity: Fidelity
     role: Role = "candidate"
     place: str = ""
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

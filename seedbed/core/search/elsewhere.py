@@ -1,4 +1,4 @@
-"""What a study must know of trials that run on other machines: they may be joined, told twice, late. Pure."""
+"""What a study must know of where its trials run: elsewhere they may be joined, told twice, late. Pure."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ class Ways:
     def hosts(self) -> bool:
         """Whether the whole study is to be handed over to it."""
         return bool(getattr(self.backend, "hosts", False))
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs a trial may go over at most."""
+        return max(int(getattr(self.backend, "gpus", 1)), 1)
 
     def delay(self) -> float:
         """Return the seconds from a submit until a job computes, as far as is known."""

@@ -85,7 +85,7 @@ class TrialStarted(Event):
     """A candidate was handed to the backend; `to_beat` was the best score of a candidate by then.
 
     With `ingredients` it is the mean of the weights of these trials. `place` is what ran it already by then, if others
-    begin the trials.
+    begin the trials. Over so many `processes` each batch is shared.
     """
 
     trial: int
@@ -95,6 +95,7 @@ class TrialStarted(Event):
     to_beat: float | None = None
     ingredients: tuple[int, ...] = ()
     place: str = ""
+    processes: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

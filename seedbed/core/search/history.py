@@ -63,6 +63,7 @@ class Trial:
     decisions: tuple[Decision, ...] = ()
     place: str = ""
     """What ran it already when it was proposed, if anything did."""
+    processes: int = 1
     places: tuple[tuple[str, int], ...] = ()
     """Where it has run, each with its attempt, where a backend told; the last is where it runs now."""
     bills: tuple[TrialBilled, ...] = ()
@@ -178,6 +179,7 @@ class History:
                     to_beat=event.to_beat,
                     ingredients=event.ingredients,
                     place=event.place,
+                    processes=event.processes,
                     started=event.at,
                 )
                 self.trials[event.trial] = trial

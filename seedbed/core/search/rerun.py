@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from seedbed.core.protocols import Backend
 from seedbed.core.search.candidate import ENDED, Decision, Proposal, TrialJob
+from seedbed.core.search.elsewhere import Ways
 from seedbed.core.search.events import Event, TrialFailed, TrialFinished, TrialRefused, TrialStarted, TrialStopped
 from seedbed.core.search.history import History, Trial
 from seedbed.core.search.study import Ground
@@ -74,6 +75,7 @@ class Rerun:
                 role=trial.role,
                 to_beat=trial.to_beat,
                 ingredients=trial.ingredients,
+                processes=min(trial.processes, Ways(self.backend).gpus),
             )
         )
 
@@ -81,7 +83,8 @@ class Rerun:
         proposal = Proposal(candidate=trial.candidate, fidelity=trial.fidelity, role=trial.role)
         job = self.ground.job(trial.number, proposal, grace=10.0, unix_now=time.time(), to_beat=trial.to_beat)
         folders = tuple(self.ground.folder(each) for each in trial.ingredients)
-        return replace(job, script=script_of(trial), not_after=None, ingredients=folders)
+        processes = min(trial.processes, Ways(self.backend).gpus)
+        return replace(job, script=script_of(trial), not_after=None, ingredients=folders, processes=processes)
 
 
 def _as_it_was(trial: Trial) -> Event:

@@ -185,6 +185,7 @@ class Study:
                     role=proposal.role,
                     to_beat=to_beat,
                     place=proposal.place,
+                    processes=self._ways.gpus if proposal.wide else 1,
                 )
             )
             self._submit(number, proposal, to_beat)
@@ -200,7 +201,8 @@ class Study:
             unix_now=time.time() + self._ways.delay(),
             to_beat=to_beat,
         )
-        self.backend.submit(replace(job, ingredients=tuple(self.ground.folder(each) for each in ingredients)))
+        folders = tuple(self.ground.folder(each) for each in ingredients)
+        self.backend.submit(replace(job, ingredients=folders, processes=self._ways.gpus if proposal.wide else 1))
 
     def _begin_soup(self) -> bool:
         """Begin to average weights, where all else is done, there are trials for it and time is left; say whether."""

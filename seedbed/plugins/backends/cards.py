@@ -83,6 +83,11 @@ class Cards:
         """How many workers there are to be."""
         return len(self._seats)
 
+    @property
+    def count(self) -> int:
+        """How many GPUs there are."""
+        return len(self._gpus)
+
     def add_seat(self) -> int:
         """Make room for another worker on the GPU that has the fewest; return its number."""
         self._seats.append(min(self._gpus, key=self._seats.count))

@@ -73,6 +73,11 @@ class LocalBackend:
         free = sum(worker.takes_jobs and worker.job is None for worker in self._workers)
         return max(free - len(self._waiting), 0)
 
+    @property
+    def gpus(self) -> int:
+        """How many GPUs a trial may go over."""
+        return 1 if self._cards is None else self._cards.count
+
     def submit(self, job: Job) -> None:
         """Hand a job to a worker, or keep it until one is free.
 

@@ -34,6 +34,9 @@ _EARLY = 0.25
 _REST = 0.5
 """Of the cost of the best trial, what is too little for another one after a longer training."""
 
+_HEAVY_STEP = 0.02
+"""Seconds of a training step from which all GPUs share it: to bring gradients together takes some thousandths."""
+
 _DRAWS = 1000
 
 
@@ -64,7 +67,7 @@ def go_longer(known: Sequence[Trial], profile: Profile, history: History, rng: r
         return None
     is_all = left - reach * cost < _REST * cost
     fidelity = Fidelity(epochs=reach * best.result.epochs, seconds=left if is_all else min(1.2 * reach * cost, left))
-    return Proposal(candidate=Candidate(best.candidate.values), fidelity=fidelity)
+    return Proposal(candidate=Candidate(best.candidate.values), fidelity=fidelity, wide=_is_heavy(best))
 
 
 def outlook(best: Trial, known: Sequence[Trial], profile: Profile, reach: float, rng: random.Random) -> Outlook | None:
@@ -107,6 +110,11 @@ def _best(known: Sequence[Trial], profile: Profile) -> Trial | None:
     if best is None or not best.fidelity.is_full or best.candidate.values.get("policy") == "probe":
         return None
     return best
+
+
+def _is_heavy(best: Trial) -> bool:
+    """Whether a step takes so long that sharing it gains more than it costs to bring the gradients together."""
+    return best.result is not None and best.result.seconds > _HEAVY_STEP * max(best.result.steps, 1)
 
 
 def _had_more(best: Trial, history: History) -> bool:

@@ -31,7 +31,7 @@ def at(progress, score=0.5):
 
 def test_a_backend_without_a_word_of_it_runs_jobs_here():
     ways = Ways(object())
-    assert (ways.joins, ways.is_late, ways.delay()) == (False, False, 0.0)
+    assert (ways.joins, ways.is_late, ways.hosts, ways.delay(), ways.gpus) == (False, False, False, 0.0, 1)
 
 
 def test_a_look_is_told_once_though_the_log_is_read_from_its_beginning():

@@ -102,6 +102,23 @@ def test_all_slots_are_filled(scene):
     assert [type(event).__name__ for event in found.events][:2] == ["TrialStarted"] * 2
 
 
+class Wide(Counting):
+    """Its second candidate is for all GPUs."""
+
+    def propose(self, history, rng):
+        found = super().propose(history, rng)
+        return found and replace(found, wide=found.candidate.values["n"] == 1)
+
+
+@pytest.mark.parametrize("gpus", [1, 4])
+def test_a_wide_proposal_goes_over_all_gpus_that_the_backend_has(scene, gpus):
+    found = scene(strategy=Wide(count=3), budget=Budget(trials=3))
+    found.backend.gpus = gpus
+    found.run()
+    assert [job.processes for job in found.backend.jobs] == [1, gpus, 1]
+    assert [trial.processes for trial in found.history] == [1, gpus, 1]
+
+
 def test_the_time_of_a_proposal_is_cut_to_what_is_left(scene):
     found = scene(budget=Budget(seconds=10, reserve=2), at=3.0, strategy=Counting(count=1, seconds=60))
     found.run()
