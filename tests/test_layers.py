@@ -71,7 +71,7 @@ FLOORS = (
     ("search",),
     ("training",),
     ("results", "runfolder"),
-    ("intake", "session", "understanding", "steps", "hosting", "engine", "replay", "work"),
+    ("intake", "cores", "session", "understanding", "steps", "hosting", "engine", "replay", "work"),
 )
 
 

@@ -31,13 +31,22 @@ def hand_over(run: Steps, ready: Ready, profile: Profile) -> Outcome:
         PluginError: it came to nothing there for another reason, or cannot be followed any further.
         Interrupted: the run was cancelled before there was a model.
     """
+    history = run.chronicle.history
+    if history.away is None and _has_all(run):
+        return _outcome(run, profile, "")
     _check(run, profile)
     run.enter("sending", "what the study needs, to where it runs")
-    history = run.chronicle.history
     hosted = cast(Hosts, run.backend).host(_order(run, ready, profile), history.away, len(history.returned))
     _follow(run, hosted)
     _bring_home(run, hosted)
     return _outcome(run, profile, hosted.failure())
+
+
+def _has_all(run: Steps) -> bool:
+    """Whether a run that came home before has used up what it may use: a machine would start for nothing."""
+    history = run.chronicle.history
+    is_spent = run.budget.is_spent(history, run.chronicle.now())
+    return history.bundle is not None and (is_spent or run.budget.enough(history) is not None)
 
 
 def _check(run: Steps, profile: Profile) -> None:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
+from seedbed.core.cores import known_width
 from seedbed.core.data.dataset import Dataset, Table
 from seedbed.core.errors import UsageError
 from seedbed.core.network import Network
@@ -172,6 +173,8 @@ class Session(AbstractContextManager["Session"]):
             # Of a plan the rounding must not depend on how many work on it.
             threads = threads or (before.threads if before else 0) or max(cores // AHEAD, 1)
             workers = settings.workers or _side_by_side(settings, self.budget, cores // threads)
+        elif settings.backend == "local" and not (settings.workers or settings.threads or _has_gpu(settings)):
+            workers = known_width(self.request.cache, cores, seconds=self.budget.seconds)
         return Workplace(
             folder=self.folder.path.absolute(),
             lookup=self.request.lookup,
@@ -236,12 +239,16 @@ def _need_modules(spec: Spec) -> None:
         )
 
 
+def _has_gpu(settings: Settings) -> bool:
+    return settings.device != "cpu" and shutil.which("nvidia-smi") is not None
+
+
 def _side_by_side(settings: Settings, budget: Budget, most: int) -> int:
     """Return how many trials of a plan to run at a time, where nobody said.
 
     On an accelerator one: several would have to share its memory.
     """
-    if settings.device != "cpu" and shutil.which("nvidia-smi") is not None:
+    if _has_gpu(settings):
         return 1
     return max(min(AHEAD, most, budget.trials or AHEAD), 1)
 

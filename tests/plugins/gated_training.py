@@ -1,5 +1,6 @@
 """A runner that really trains, and waits after a look until a test lets it go on, or asks it to end."""
 
+import os
 import time
 from pathlib import Path
 
@@ -14,9 +15,10 @@ PROGRESS = 0.4
 
 
 def run(job, emit, should_stop, desk):
-    """Train; at the first look from PROGRESS on wait for the file that the candidate names as its `gate`."""
+    """Train; from the look at PROGRESS on wait for the candidate's file `gate`, beside which the process is named."""
     torch.set_num_threads(1)
     gate = Path(job.candidate.values["gate"])
+    gate.with_suffix(".pid").write_text(str(os.getpid()))
 
     def told(event):
         emit(event)

@@ -11,6 +11,8 @@ import pytest
 from counting_runner import LOOKS, open_gates
 from fake_runners import evaluation_job, trial_job
 from plugins.following import SECONDS, looks, until
+from plugins.gated_training import PROGRESS
+from plugins.really_trained import assert_ended_alike, trained
 from quick_runs import quick_fit, surroundings
 
 from seedbed.core.errors import UsageError
@@ -111,6 +113,26 @@ def test_a_trial_whose_worker_is_killed_goes_on_from_its_last_look(backend, job,
     assert looks(events)[:3] == [1, 2, 3] or looks(events)[:3] == [1, 2, 2]  # the second look may not have come home
     assert looks(events)[-1] == LOOKS
     assert len(looks(events)) <= LOOKS + 1
+
+
+def test_a_net_that_is_really_trained_survives_its_worker_bit_for_bit(backend, tmp_path):
+    job, gate, whole = trained(tmp_path)
+    with backend("plugins.gated_training:run") as found:
+        found.submit(replace(job, folder=str(tmp_path / "there")))
+        events: list = []
+        while not any(isinstance(each, EpochFinished) and each.progress >= PROGRESS for each in events):
+            until(found, EpochFinished, events)
+        pid_file = gate.with_suffix(".pid")
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+        pid_file.unlink()
+        limit = time.monotonic() + SECONDS
+        while not pid_file.exists():  # the second process trains
+            found.poll(0.1)
+            assert time.monotonic() < limit
+        gate.touch()
+        until(found, TERMINAL, events)
+    assert [each.attempt for each in events if isinstance(each, TrialPlaced)][:1] == [1]
+    assert_ended_alike(whole, events, tmp_path / "whole", tmp_path / "there")
 
 
 def test_a_worker_that_dies_again_and_again_fails_its_trial(backend, job, tmp_path):

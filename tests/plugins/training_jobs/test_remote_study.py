@@ -105,6 +105,9 @@ def test_a_job_that_gets_no_machine_goes_on_as_another(service, study, undisturb
     returned = told(run.folder, StudyReturned)
     assert [each.attempt for each in returned] == [1, 2]
     assert returned[0].place != returned[1].place
+    created = service.calls.count("CreateTrainingJob")
+    assert what_was_learnt(quick_fit(**study(), resume=True)) == undisturbed
+    assert service.calls.count("CreateTrainingJob") == created, "there was nothing left to do"
 
 
 def test_a_run_that_was_killed_joins_its_job_and_no_other_is_paid_for(service, study, undisturbed, tmp_path):
