@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,11 @@ def test_every_spec_is_public():
     from seedbed.core.specs import KINDS
 
     assert {cls.__name__ for cls in KINDS.values()} <= set(seedbed.__all__)
+
+
+def test_whatever_lies_in_the_package_is_installed():
+    root = Path(seedbed.__file__).parent
+    project = tomllib.loads((root.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    there = {each.relative_to(root).as_posix() for each in root.rglob("*") if each.is_file()}
+    there = {name for name in there if "__pycache__" not in name and not name.endswith(".py")}
+    assert there == set(project["tool"]["setuptools"]["package-data"]["seedbed"])

@@ -11,7 +11,7 @@ pytest.importorskip("moto")
 
 from botocore.exceptions import ClientError
 
-from seedbed.plugins.backends.sagemaker.rehearsal import Rehearsal
+from seedbed.plugins.amazon.rehearsal import Rehearsal
 
 
 @pytest.fixture(scope="module")

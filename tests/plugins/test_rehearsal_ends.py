@@ -15,14 +15,14 @@ from plugins.rehearsed import image, prepare, training, until
 
 pytest.importorskip("moto")
 
-from seedbed.plugins.backends.sagemaker.rehearsal import Rehearsal
-from seedbed.plugins.backends.sagemaker.rehearsal.container import Watchdog
+from seedbed.plugins.amazon.rehearsal import Rehearsal
+from seedbed.plugins.amazon.rehearsal.container import Watchdog
 
 HOLDER = """
 import sys
 from pathlib import Path
 from plugins.rehearsed import image, prepare, training
-from seedbed.plugins.backends.sagemaker.rehearsal import Rehearsal, container
+from seedbed.plugins.amazon.rehearsal import Rehearsal, container
 
 if "plain" in sys.argv:
     container.namespaces = lambda: None
@@ -86,7 +86,7 @@ def test_no_container_outlives_the_process_that_was_killed(tmp_path, way):
 
 
 def test_without_namespaces_a_worker_is_told_its_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("seedbed.plugins.backends.sagemaker.rehearsal.container.namespaces", lambda: None)
+    monkeypatch.setattr("seedbed.plugins.amazon.rehearsal.container.namespaces", lambda: None)
     with Rehearsal(tmp_path / "fleet", image=image, grace=5) as rehearsal:
         prepare(rehearsal)
         sm = rehearsal.client("sagemaker")

@@ -14,7 +14,7 @@ from plugins.rehearsed import image, prepare, training, until
 
 pytest.importorskip("moto")
 
-from seedbed.plugins.backends.sagemaker.rehearsal import Rehearsal
+from seedbed.plugins.amazon.rehearsal import Rehearsal
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_a_reclaimed_spot_job_goes_on_from_its_checkpoint_and_is_billed_less(reh
 
 
 def test_what_was_not_synced_is_lost_with_the_instance(rehearsal, sm, tmp_path, monkeypatch):
-    monkeypatch.setattr("seedbed.plugins.backends.sagemaker.rehearsal.job.SYNC_SECONDS", 3600.0)
+    monkeypatch.setattr("seedbed.plugins.amazon.rehearsal.job.SYNC_SECONDS", 3600.0)
     request = training("unsynced", epochs=4, hold=1, gates=tmp_path)
     sm.create_training_job(**request, RetryStrategy={"MaximumRetryAttempts": 1})
     until((tmp_path / "epoch-1").exists)

@@ -12,7 +12,7 @@ from plugins.rehearsed import IMAGE, ROLE, image, prepare, until
 pytest.importorskip("moto")
 pytest.importorskip("sagemaker")
 
-from seedbed.plugins.backends.sagemaker.rehearsal import Rehearsal
+from seedbed.plugins.amazon.rehearsal import Rehearsal
 
 pytestmark = pytest.mark.slow
 

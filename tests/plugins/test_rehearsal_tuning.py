@@ -9,7 +9,7 @@ pytest.importorskip("moto")
 
 from botocore.exceptions import ClientError
 
-from seedbed.plugins.backends.sagemaker.rehearsal import Rehearsal
+from seedbed.plugins.amazon.rehearsal import Rehearsal
 
 LR = {"Name": "lr", "MinValue": "0.001", "MaxValue": "1", "ScalingType": "Logarithmic"}
 ENDED = ("Completed", "Failed", "Stopped")

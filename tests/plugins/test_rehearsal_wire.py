@@ -13,8 +13,8 @@ pytest.importorskip("moto")
 
 from botocore.exceptions import ClientError
 
-from seedbed.plugins.backends.sagemaker.rehearsal import Rehearsal
-from seedbed.plugins.backends.sagemaker.rehearsal.job import SPOT_SHARE, billable, too_late
+from seedbed.plugins.amazon.rehearsal import Rehearsal
+from seedbed.plugins.amazon.rehearsal.job import SPOT_SHARE, billable, too_late
 
 
 @pytest.fixture(scope="module")

@@ -1,37 +1,15 @@
-"""The account in which an endpoint lies: its session, its clients, and where archives go. Nothing of it is logged."""
+"""The account in which an endpoint lies, and where archives go."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-from seedbed.core.errors import DeploymentError, UsageError
-
-if TYPE_CHECKING:
-    import boto3
+from seedbed.core.errors import DeploymentError
+from seedbed.plugins.amazon.account import Account, explained, open_session, quiet
 
 _MISSING = ("could not find", "does not exist", "not found", "no such")
 _NOWHERE = frozenset({"404", "NoSuchBucket", "NoSuchKey", "ResourceNotFoundException"})
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A session of boto3, and the bucket for archives."""
-
-    session: boto3.Session
-    bucket: str
-
-    @property
-    def region(self) -> str:
-        """The region, as `eu-west-1`."""
-        return str(self.session.region_name)
-
-    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients while it runs
-        """Return a client of a service."""
-        return self.session.client(service)
 
 
 def open_account(region: str, bucket: str) -> Account:
@@ -40,12 +18,7 @@ def open_account(region: str, bucket: str) -> Account:
     Raises:
         UsageError: there is no region, or there are no credentials.
     """
-    import boto3
-
-    logging.getLogger("sagemaker").setLevel(logging.WARNING)  # the SDK tells of each call on a console of its own
-    session = boto3.Session(region_name=region or None)
-    if session.region_name is None:
-        raise UsageError("No AWS region is known; give --set region=eu-west-1, or `aws configure`.")
+    session = open_session(region, "region")
     if bucket:
         return Account(session, bucket)
     with translated("The account cannot be asked for its number"):
@@ -77,16 +50,6 @@ def is_missing(error: Exception) -> bool:
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Turn what the services and the SDK raise within into an error of ours, which begins with `what`."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-    from pydantic import ValidationError
-
-    try:
+    """Use the SDK, with its telemetry off; what it and the services raise becomes an error that begins with `what`."""
+    with quiet(), explained(what, DeploymentError):
         yield
-    except NoCredentialsError as error:
-        raise UsageError("No AWS credentials are found; `aws configure`, or set AWS_PROFILE.") from error
-    except ClientError as error:
-        told = error.response.get("Error", {})
-        raise DeploymentError(f"{what}: {told.get('Code', '')}: {told.get('Message', error)}") from error
-    except (BotoCoreError, ValidationError) as error:
-        raise DeploymentError(f"{what}: {error}") from error

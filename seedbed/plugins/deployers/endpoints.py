@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seedbed.plugins.amazon.account import Account
 from seedbed.plugins.deployers import SagemakerOptions
-from seedbed.plugins.deployers.account import Account, is_missing
+from seedbed.plugins.deployers.account import is_missing
 
 TAG = "seedbed:deployment"
 

@@ -24,7 +24,7 @@ OPTIONS = {
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    from seedbed.plugins.backends.sagemaker.rehearsal import Rehearsal
+    from seedbed.plugins.amazon.rehearsal import Rehearsal
 
     root = tmp_path_factory.mktemp("service")
     environment = {

@@ -83,7 +83,7 @@ EMPTY = {"endpoints": [], "configs": [], "models": [], "archives": []}
 
 @contextmanager
 def _opened(root):
-    from seedbed.plugins.backends.sagemaker.rehearsal import Rehearsal
+    from seedbed.plugins.amazon.rehearsal import Rehearsal
 
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with (

@@ -19,9 +19,10 @@ from seedbed.core.protocols import Workplace
 from seedbed.core.search.candidate import Job, TrialJob
 from seedbed.core.search.events import TERMINAL, Event, StudyPlaced
 from seedbed.core.search.handover import StudyOrder, Tuning, TuningRequest
+from seedbed.plugins.amazon import account
 from seedbed.plugins.backends import LocalOptions, SagemakerOptions
 from seedbed.plugins.backends.local import LocalBackend
-from seedbed.plugins.backends.sagemaker import account, rehearsed, requests
+from seedbed.plugins.backends.sagemaker import rehearsed, requests
 from seedbed.plugins.backends.sagemaker.courier import Courier
 from seedbed.plugins.backends.sagemaker.follower import Follower
 from seedbed.plugins.backends.sagemaker.jobs import Study

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import seedbed
 from seedbed.core.errors import UsageError
+from seedbed.plugins.amazon.account import Account
 from seedbed.plugins.backends.files import beside, files_of, key_of, put_in_place
-from seedbed.plugins.backends.sagemaker.account import Account
 
 CODE, REQUIREMENTS, START = "seedbed.tar.gz", "requirements.txt", "start.py"
 

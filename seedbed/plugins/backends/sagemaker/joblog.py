@@ -9,7 +9,7 @@ from typing import Any
 from seedbed.container_lines import heard
 from seedbed.core.errors import DataError
 from seedbed.core.search.events import Event
-from seedbed.plugins.backends.sagemaker.account import code_of
+from seedbed.plugins.amazon.account import code_of
 
 log = logging.getLogger(__name__)
 

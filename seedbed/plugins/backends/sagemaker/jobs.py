@@ -10,8 +10,8 @@ from typing import Any
 
 from seedbed.core.errors import SeedbedError
 from seedbed.core.search.candidate import TrialJob
+from seedbed.plugins.amazon.account import Account, code_of
 from seedbed.plugins.backends import SagemakerOptions
-from seedbed.plugins.backends.sagemaker.account import Account, code_of
 from seedbed.plugins.backends.sagemaker.courier import Courier
 from seedbed.plugins.backends.sagemaker.requests import JobPlan, request
 

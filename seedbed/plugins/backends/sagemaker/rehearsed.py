@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from seedbed.plugins.amazon.rehearsal import Rehearsal
 from seedbed.plugins.backends import SagemakerOptions, processes
-from seedbed.plugins.backends.sagemaker.rehearsal import Rehearsal
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from seedbed.core.search import parcel
 from seedbed.core.search.candidate import TrialJob
 from seedbed.core.search.flat import to_rows
 from seedbed.core.search.handover import Child, TuningRequest
-from seedbed.plugins.backends.sagemaker.account import code_of
+from seedbed.plugins.amazon.account import code_of
 from seedbed.plugins.backends.sagemaker.jobs import MISSING, Study, plugins_there, send_inputs
 from seedbed.plugins.backends.sagemaker.requests import STUDY_TAG, channel, seconds_of
 from seedbed.plugins.backends.sagemaker.tuning import SPACE, config

@@ -17,8 +17,8 @@ import msgspec
 from seedbed.core.errors import PluginError, UsageError
 from seedbed.core.search.events import Event, RunFinished, StudyPlaced, StudyReturned
 from seedbed.core.search.handover import StudyOrder
+from seedbed.plugins.amazon.account import explained
 from seedbed.plugins.backends.sagemaker import jobs
-from seedbed.plugins.backends.sagemaker.account import explained
 from seedbed.plugins.backends.sagemaker.endings import Again, after_study
 from seedbed.plugins.backends.sagemaker.joblog import JobLog
 from seedbed.plugins.backends.sagemaker.jobs import Study

@@ -11,8 +11,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from seedbed.plugins.backends.sagemaker.rehearsal.container import Place
-from seedbed.plugins.backends.sagemaker.rehearsal.wire import Json, Refused
+from seedbed.plugins.amazon.rehearsal.container import Place
+from seedbed.plugins.amazon.rehearsal.wire import Json, Refused
 
 
 def split(uri: str) -> tuple[str, str]:

@@ -12,9 +12,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 
-from seedbed.plugins.backends.sagemaker.rehearsal.job import ENDED, Fleet, Job
-from seedbed.plugins.backends.sagemaker.rehearsal.training import ACCOUNT, Tags, Training, chosen
-from seedbed.plugins.backends.sagemaker.rehearsal.wire import Json, Refused
+from seedbed.plugins.amazon.rehearsal.job import ENDED, Fleet, Job
+from seedbed.plugins.amazon.rehearsal.training import ACCOUNT, Tags, Training, chosen
+from seedbed.plugins.amazon.rehearsal.wire import Json, Refused
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from seedbed.plugins.backends.sagemaker.rehearsal.container import KILLED, Container, Place, Watchdog
-from seedbed.plugins.backends.sagemaker.rehearsal.logs import Pump
-from seedbed.plugins.backends.sagemaker.rehearsal.storage import Mirror, failure, lay_out, upload_results
-from seedbed.plugins.backends.sagemaker.rehearsal.wire import Json, Refused
+from seedbed.plugins.amazon.rehearsal.container import KILLED, Container, Place, Watchdog
+from seedbed.plugins.amazon.rehearsal.logs import Pump
+from seedbed.plugins.amazon.rehearsal.storage import Mirror, failure, lay_out, upload_results
+from seedbed.plugins.amazon.rehearsal.wire import Json, Refused
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from seedbed.plugins.backends.sagemaker.rehearsal.fleet import Rehearsal
+from seedbed.plugins.amazon.rehearsal.fleet import Rehearsal
 
 __all__ = ["Rehearsal"]

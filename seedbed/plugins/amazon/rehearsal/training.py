@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from seedbed.plugins.backends.sagemaker.rehearsal.job import ENDED, Fleet, Job
-from seedbed.plugins.backends.sagemaker.rehearsal.storage import has_objects
-from seedbed.plugins.backends.sagemaker.rehearsal.wire import Faults, Json, Refused
+from seedbed.plugins.amazon.rehearsal.job import ENDED, Fleet, Job
+from seedbed.plugins.amazon.rehearsal.storage import has_objects
+from seedbed.plugins.amazon.rehearsal.wire import Faults, Json, Refused
 
 ACCOUNT = "123456789012"
 _DAY = 86_400

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from seedbed.plugins.backends.sagemaker.rehearsal.container import Container, Place
-from seedbed.plugins.backends.sagemaker.rehearsal.job import Fleet
-from seedbed.plugins.backends.sagemaker.rehearsal.logs import Pump
-from seedbed.plugins.backends.sagemaker.rehearsal.storage import download_packed, has_objects
-from seedbed.plugins.backends.sagemaker.rehearsal.training import ACCOUNT, Tags, chosen
-from seedbed.plugins.backends.sagemaker.rehearsal.wire import Json, Refused, Reply
+from seedbed.plugins.amazon.rehearsal.container import Container, Place
+from seedbed.plugins.amazon.rehearsal.job import Fleet
+from seedbed.plugins.amazon.rehearsal.logs import Pump
+from seedbed.plugins.amazon.rehearsal.storage import download_packed, has_objects
+from seedbed.plugins.amazon.rehearsal.training import ACCOUNT, Tags, chosen
+from seedbed.plugins.amazon.rehearsal.wire import Json, Refused, Reply
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from seedbed.plugins.backends.sagemaker.rehearsal.wire import Json
+from seedbed.plugins.amazon.rehearsal.wire import Json
 
 MOST_BYTES = 200_000  # of one event; longer lines are cut
 _PATIENCE = 10.0  # seconds; without namespaces, a process that left its group may hold the pipe

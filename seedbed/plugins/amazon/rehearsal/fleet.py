@@ -17,13 +17,13 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from seedbed.plugins.backends.sagemaker.rehearsal.container import Watchdog
-from seedbed.plugins.backends.sagemaker.rehearsal.endpoints import Endpoints
-from seedbed.plugins.backends.sagemaker.rehearsal.job import ENDED, Fleet, Job
-from seedbed.plugins.backends.sagemaker.rehearsal.training import Tags, Training
-from seedbed.plugins.backends.sagemaker.rehearsal.tuning import Tuning
-from seedbed.plugins.backends.sagemaker.rehearsal.validation import check
-from seedbed.plugins.backends.sagemaker.rehearsal.wire import OWN, Faults, Front, Json
+from seedbed.plugins.amazon.rehearsal.container import Watchdog
+from seedbed.plugins.amazon.rehearsal.endpoints import Endpoints
+from seedbed.plugins.amazon.rehearsal.job import ENDED, Fleet, Job
+from seedbed.plugins.amazon.rehearsal.training import Tags, Training
+from seedbed.plugins.amazon.rehearsal.tuning import Tuning
+from seedbed.plugins.amazon.rehearsal.validation import check
+from seedbed.plugins.amazon.rehearsal.wire import OWN, Faults, Front, Json
 
 _KEY = "rehearsal"  # no account knows it
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
 
-from seedbed.plugins.backends.sagemaker.rehearsal.wire import Refused
+from seedbed.plugins.amazon.rehearsal.wire import Refused
 
 _NUMBERS = ("integer", "long", "float", "double")
 # Java's classes of letters, spaces and digits, in Python's words.

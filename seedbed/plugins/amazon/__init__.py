@@ -1,0 +1,1 @@
+"""What backends and deployers share of Amazon Web Services: account, errors, and a rehearsal of the services."""
