@@ -14,6 +14,8 @@ from seedbed.core.search.events import (
     DataDescribed,
     RunFinished,
     StageEntered,
+    StudyPlaced,
+    StudyReturned,
     TrialPlanned,
     TrialRefused,
 )
@@ -136,3 +138,16 @@ def test_the_log_gives_each_event_its_level(caplog):
         (record.getMessage(), record.levelname) for record in caplog.records
     }
     assert any(r.levelname == "DEBUG" and '"EpochFinished"' in r.getMessage() for r in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (StudyPlaced(place="job-1"), "the study goes to job-1"),
+        (StudyPlaced(place="job-2", attempt=2), "the study goes to job-2, attempt 2"),
+        (StudyReturned(place="job-2"), "back from job-2"),
+        (StudyReturned(place="job-2", seconds=158.0), "back from job-2, 2 m 38 s of it are billed"),
+    ],
+)
+def test_where_a_study_is_is_told(event, said):
+    assert words.sentence(event, History()) == said

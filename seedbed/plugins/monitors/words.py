@@ -16,6 +16,8 @@ from seedbed.core.search.events import (
     RunFinished,
     RunStarted,
     StageEntered,
+    StudyPlaced,
+    StudyReturned,
     TrialFailed,
     TrialFinished,
     TrialPlanned,
@@ -72,6 +74,11 @@ def sentence(event: Event, history: History) -> str | None:
             return described(event.profile)
         case ExperienceUsed():
             return f"{event.prior.runs} earlier runs tell of {len(event.prior.points)} points worth a try"
+        case StudyPlaced():
+            return f"the study goes to {event.place}" + (f", attempt {event.attempt}" if event.attempt > 1 else "")
+        case StudyReturned():
+            paid = "" if event.seconds is None else f", {duration(event.seconds)} of it are billed"
+            return f"back from {event.place}{paid}"
         case TrialStarted():
             limit = event.fidelity.seconds
             return f"trial {event.trial} started: {event.candidate.label}" + (

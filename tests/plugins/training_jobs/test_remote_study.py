@@ -22,29 +22,42 @@ SECONDS = 90.0
 GATED = Path(__file__).with_name("gated.py")
 
 
+def options(folder, nets, fixed):
+    """Options of a study whose second trial waits for `folder / "gate"`."""
+    gate = {"architecture.gated.gate": str(folder / "gate")} if "gated" in nets else {}
+    return {
+        "out": folder / "run",
+        "trials": 3,
+        "threads": 1,
+        "plugins": [str(PLUGINS / "quick.py"), str(GATED)],
+        "use": [f"architecture:{each}" for each in nets],
+        "fixed": fixed | gate,
+    }
+
+
 @pytest.fixture
 def study(service, tmp_path, monkeypatch):
-    """Options of a study whose second trial waits for `tmp_path / "gate"`."""
+    """Options of a study that is one training job."""
     for name, value in service.env.items():
         monkeypatch.setenv(name, value)
     chosen = {name: value for name, value in OPTIONS.items() if name != "runner"}
     chosen |= {"remote": True, "start_seconds": 1.0, "return_seconds": 5.0}
 
-    def options(*nets, **more):
-        nets = nets or ("blur", "gated")
-        return {
-            "out": tmp_path / "run",
-            "backend": "sagemaker",
-            "trials": 3,
-            "threads": 1,
-            "plugins": [str(PLUGINS / "quick.py"), str(GATED)],
-            "use": [f"architecture:{each}" for each in nets],
-            "fixed": {f"backend.sagemaker.{name}": value for name, value in (chosen | more).items()}
-            | ({"architecture.gated.gate": str(tmp_path / "gate")} if "gated" in nets else {}),
-        }
+    def made(*nets, **more):
+        fixed = {f"backend.sagemaker.{name}": value for name, value in (chosen | more).items()}
+        return options(tmp_path, nets or ("blur", "gated"), fixed) | {"backend": "sagemaker"}
 
     with surroundings(tmp_path / "home"):
-        yield options
+        yield made
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What comes of the study when it is done here, and nothing happens."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "gate").touch()
+    with surroundings(folder / "home"):
+        return what_was_learnt(quick_fit(**options(folder, ("blur", "gated"), {})))
 
 
 def wait_for(is_so, what):
@@ -66,18 +79,6 @@ def what_was_learnt(run):
     """Return the score of each candidate that came to its end, best first."""
     assert run.summary()["test"]["accuracy"] > 0.9
     return [(row.candidate, row.score) for row in run.leaderboard.rows if row.status == "finished"]
-
-
-@pytest.fixture
-def undisturbed(tmp_path, study):
-    """What comes of the study when it is done here, and nothing happens."""
-    (tmp_path / "gate").touch()
-    options = study()
-    fixed = {name: value for name, value in options["fixed"].items() if not name.startswith("backend.")}
-    found = quick_fit(**options | {"out": tmp_path / "undisturbed", "backend": "inline", "fixed": fixed})
-    (tmp_path / "gate").unlink()
-    (tmp_path / "gate.reached").unlink()
-    return what_was_learnt(found)
 
 
 def test_a_study_goes_on_where_a_reclaimed_machine_left_it(service, study, undisturbed, tmp_path):

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from seedbed.core.errors import PluginError, UsageError
-from seedbed.core.search.events import Event, RunFinished, StudyPlaced, StudyReturned
+from seedbed.core.search.events import Event, RunFinished, StageEntered, StudyPlaced, StudyReturned
 from seedbed.core.search.handover import StudyOrder
 from seedbed.plugins.amazon.account import explained
 from seedbed.plugins.backends.sagemaker import jobs
@@ -59,7 +59,8 @@ class StudyThere:
         self._returned: list[StudyReturned] = []
         self._failure = ""
         self._is_over = self._asked = self._was_over = False
-        self._finished = False
+        self._finished = self._heard = False
+        self._status = ""
         self._ended: float | None = None
         self._next = self._answered = time.monotonic()
         if not self._joins:
@@ -158,7 +159,7 @@ class StudyThere:
     def _go_on_to_the_next(self) -> None:
         self._attempt += 1
         self._current, self._joins, self._was_over, self._ended = None, False, False, None
-        self._finished = False
+        self._finished = self._heard = False
         self._log = self._new_log()
         self._next = time.monotonic()
 
@@ -169,11 +170,19 @@ class StudyThere:
         if jobs.is_over(found) and self._ended is None:
             self._ended = time.monotonic()
         told = self._log.news()
+        self._heard = self._heard or bool(told)
         self._finished = self._finished or any(isinstance(each, RunFinished) for each in told)
         patience = min(jobs.LOG_SECONDS, 10 * self._study.options.poll_seconds)
         if self._ended is not None and (self._finished or time.monotonic() > self._ended + patience):
             self._conclude(found)
-        return told
+        return told or self._still_waiting(jobs.text(found.secondary_status))
+
+    def _still_waiting(self, status: str) -> list[Event]:
+        """Tell what the service says that it is doing, where that is new and the job itself has said nothing yet."""
+        if self._heard or status == self._status:
+            return []
+        self._status = status
+        return [StageEntered(stage="waiting", detail=f"for its machine: {status}")]
 
     def _conclude(self, found: Any) -> None:  # noqa: ANN401
         self._returned.append(StudyReturned(place=self.name, attempt=self._attempt, seconds=jobs.billed(found)))
