@@ -66,6 +66,8 @@ def run_again(
     profile, started = first.history.profile, first.history.started
     if profile is None or started is None:
         raise DataError(f"The run in {path} ended before its data was read; there is nothing to do again.")
+    # A study that was elsewhere as a whole had local workers there.
+    chosen = backend or ("local" if first.history.returned else settings.backend)
     request = Request(
         settings=replace(
             settings,
@@ -75,7 +77,8 @@ def run_again(
             patience=None,
             threads=started.threads or settings.threads,
             workers=workers,
-            backend=backend or settings.backend,
+            backend=chosen,
+            fixed={name: value for name, value in settings.fixed.items() if _is_for(chosen, name)},
             metric=profile.task.metric,
         ),
         lookup=registry,
@@ -93,6 +96,12 @@ def run_again(
     found = do_again(request, original, first.leaderboard)
     run = Run.of(found.outcome, registry, interrupted=cancelled())
     return Replayed(run=run, original=first.folder, differences=found.differences)
+
+
+def _is_for(backend: str, option: str) -> bool:
+    """Whether what was set is of candidates or the strategy, or of this backend: which then runs trials one by one."""
+    kind, _, rest = option.partition(".")
+    return kind != "backend" or (rest.startswith(f"{backend}.") and rest != f"{backend}.remote")
 
 
 def free_folder(path: Path) -> Path:

@@ -1,6 +1,8 @@
 """One study, wherever its trials run: the same leaderboard."""
 
-from quick_runs import quick_fit, surroundings
+from quick_runs import PLUGINS, quick_fit, surroundings
+
+from seedbed import api
 
 
 def test_a_study_has_the_same_leaderboard_here_in_workers_as_training_jobs_and_as_one(tmp_path):
@@ -26,6 +28,11 @@ def test_a_study_has_the_same_leaderboard_here_in_workers_as_training_jobs_and_a
     assert runs["sagemaker"].summary()["billed_seconds"] == sum(trial.billed_seconds for trial in trained)
     assert runs["remote"].summary()["billed_seconds"] > 0
     assert runs["inline"].summary()["billed_seconds"] is None
+    plugins = [str(PLUGINS / "quick.py")]
+    with surroundings(tmp_path / "home"):
+        assert api.replay(tmp_path / "remote", plugins=plugins, out=tmp_path / "again").differences == ()
+        again = api.replay(tmp_path / "sagemaker", plugins=plugins, backend="inline", out=tmp_path / "again-here")
+    assert again.differences == ()
 
 
 def what_counts(run):
