@@ -13,10 +13,10 @@ from typing import Any, cast
 
 from seedbed.core.cores import known_width
 from seedbed.core.data.dataset import Dataset, Table
-from seedbed.core.errors import UsageError
+from seedbed.core.errors import DataError, UsageError
 from seedbed.core.network import Network
 from seedbed.core.protocols import Backend, Lookup, Monitor, Owner, Workplace
-from seedbed.core.runfolder import choose_folder, open_folder, save_provenance
+from seedbed.core.runfolder import RunFolder, choose_folder, open_folder, save_provenance
 from seedbed.core.search.budget import Budget, reserve_for
 from seedbed.core.search.chronicle import Chronicle
 from seedbed.core.search.compose import Composition
@@ -149,7 +149,10 @@ class Session(AbstractContextManager["Session"]):
                 if kind != "metric":
                     options_of(spec, settings.fixed)
         name = Path(settings.source.rpartition(":")[2] or settings.source).name
-        self.folder = open_folder(choose_folder(request.out, name), resume=request.resume, overwrite=request.overwrite)
+        path = choose_folder(request.out, name)
+        if request.overwrite:
+            _insist_on_being_here(RunFolder(path))
+        self.folder = open_folder(path, resume=request.resume, overwrite=request.overwrite)
         events = read(self.folder.journal) if request.resume else []
         history = History(events)
         before = history.started
@@ -227,6 +230,19 @@ class Session(AbstractContextManager["Session"]):
             if trial.places:
                 reason += f" at {trial.places[-1][0]}, where it may go on: see to it, or resume with that backend"
             self.chronicle.record(TrialStopped(trial=trial.number, reason=reason, resumable=True))
+
+
+def _insist_on_being_here(folder: RunFolder) -> None:
+    """Refuse to replace a run that goes on elsewhere: nobody would know of its machine any more."""
+    try:
+        away = History(read(folder.journal)).away if folder.is_run else None
+    except DataError:  # damaged, or of another version: it may go
+        return
+    if away is not None:
+        raise UsageError(
+            f"The run in {folder.path} is elsewhere, as {away.place}, which may still be billed: bring it home "
+            "(--resume), or end that yourself and delete the folder."
+        )
 
 
 def _need_modules(spec: Spec) -> None:

@@ -16,7 +16,9 @@ _CONFIG = "SAGEMAKER_USER_CONFIG_OVERRIDE"
 _RETRIES = {"max_attempts": 10, "mode": "adaptive"}
 """Throttled calls are tried again with growing pauses, and the pace of all falls: several runs may share an account."""
 
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "ExpiredToken"})
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "ExpiredToken"})
+"""What a service says to credentials that may not do what they ask for."""
+
 _NO_CREDENTIALS = "No AWS credentials are found; run `aws configure`, or set AWS_PROFILE."
 
 
@@ -125,7 +127,7 @@ def explained(what: str, raising: type[SeedbedError] = PluginError) -> Iterator[
         raise UsageError(_NO_CREDENTIALS) from error
     except ClientError as error:
         told = error.response.get("Error", {})
-        way = "; the credentials may not do that" if code_of(error) in _DENIED else ""
+        way = "; the credentials may not do that" if code_of(error) in DENIED else ""
         raise raising(f"{what}: {told.get('Code', '')}: {told.get('Message', error)}{way}.") from error
     except (BotoCoreError, ValidationError) as error:
         raise raising(f"{what}: {error}.") from error

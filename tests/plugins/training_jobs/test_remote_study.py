@@ -76,9 +76,9 @@ def job_of(folder):
 
 
 def what_was_learnt(run):
-    """Return the score of each candidate that came to its end, best first."""
+    """Return the score of each candidate that came to its end; equals are ranked by numbers, which may differ."""
     assert run.summary()["test"]["accuracy"] > 0.9
-    return [(row.candidate, row.score) for row in run.leaderboard.rows if row.status == "finished"]
+    return sorted((row.candidate, row.score) for row in run.leaderboard.rows if row.status == "finished")
 
 
 def test_a_study_goes_on_where_a_reclaimed_machine_left_it(service, study, undisturbed, tmp_path):
@@ -127,6 +127,8 @@ def test_a_run_that_was_killed_joins_its_job_and_no_other_is_paid_for(service, s
     process.wait()
     created = service.calls.count("CreateTrainingJob")
     assert [each.attempt for each in told(tmp_path / "run", StudyPlaced)] == [1, 2]
+    with pytest.raises(UsageError, match=r"-study-2, which may still be billed"):
+        quick_fit(**study(), overwrite=True)
     (tmp_path / "gate").touch()
     run = quick_fit(**study(), resume=True)
     assert what_was_learnt(run) == undisturbed
@@ -145,6 +147,19 @@ def test_a_study_that_is_interrupted_keeps_the_best_so_far_and_can_be_gone_on_wi
     assert run.exit_code == ExitCode.INTERRUPTED
     assert service.wait(f"seedbed-{job_of(run.folder)}-study-1")["TrainingJobStatus"] == "Stopped"
     assert len(api.load(run.folder).predict(np.zeros((2, 8, 8), np.uint8))) == 2
+    (tmp_path / "gate").touch()
+    run = quick_fit(**study(), resume=True)
+    assert what_was_learnt(run) == undisturbed
+    assert [each.attempt for each in told(run.folder, StudyReturned)] == [1, 2]
+
+
+def test_a_study_that_cannot_be_followed_is_ended_and_can_be_gone_on_with(service, study, undisturbed, tmp_path):
+    handle = quick_start(**study())
+    wait_for((tmp_path / "gate.reached").exists, "the second trial")
+    service.fail_next("DescribeTrainingJob", "AccessDeniedException", "You may not look")
+    with pytest.raises(PluginError, match="The study cannot be followed: AccessDeniedException: You may not look"):
+        handle.result(SECONDS)
+    assert service.wait(f"seedbed-{job_of(tmp_path / 'run')}-study-1")["TrainingJobStatus"] == "Stopped"
     (tmp_path / "gate").touch()
     run = quick_fit(**study(), resume=True)
     assert what_was_learnt(run) == undisturbed

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from seedbed.core.errors import PluginError, UsageError
-from seedbed.core.search.events import Event, RunFinished, StageEntered, StudyPlaced, StudyReturned
+from seedbed.core.search.events import Event, RunFinished, RunStarted, StageEntered, StudyPlaced, StudyReturned
 from seedbed.core.search.handover import StudyOrder
-from seedbed.plugins.amazon.account import explained
+from seedbed.plugins.amazon.account import DENIED, code_of, explained
 from seedbed.plugins.backends.sagemaker import jobs
 from seedbed.plugins.backends.sagemaker.endings import Again, after_study
 from seedbed.plugins.backends.sagemaker.joblog import JobLog
@@ -59,8 +59,10 @@ class StudyThere:
         self._returned: list[StudyReturned] = []
         self._failure = ""
         self._is_over = self._asked = self._was_over = False
-        self._finished = self._heard = False
+        self._heard = False
         self._status = ""
+        self._last_words: str | None = None
+        """Why the run has ended there, as it says itself; None while it goes on."""
         self._ended: float | None = None
         self._next = self._answered = time.monotonic()
         if not self._joins:
@@ -124,7 +126,7 @@ class StudyThere:
 
     def _get_going(self) -> list[Event]:
         """Find the job, or request it; nothing while there is no machine for it."""
-        if self._asked:
+        if self._asked and not self._joins:
             self._is_over = True
             return []
         study = self._study
@@ -146,6 +148,8 @@ class StudyThere:
                 self._seconds()  # once there is too little left, that is the end
                 return []
         self._current = found
+        if self._asked:  # before it was found
+            self.stop()
         return [StudyPlaced(place=self.name, attempt=self._attempt)]
 
     def _recall(self) -> None:
@@ -159,7 +163,7 @@ class StudyThere:
     def _go_on_to_the_next(self) -> None:
         self._attempt += 1
         self._current, self._joins, self._was_over, self._ended = None, False, False, None
-        self._finished = self._heard = False
+        self._heard, self._last_words = False, None
         self._log = self._new_log()
         self._next = time.monotonic()
 
@@ -171,9 +175,11 @@ class StudyThere:
             self._ended = time.monotonic()
         told = self._log.news()
         self._heard = self._heard or bool(told)
-        self._finished = self._finished or any(isinstance(each, RunFinished) for each in told)
+        for event in told:
+            if isinstance(event, RunStarted | RunFinished):
+                self._last_words = event.reason if isinstance(event, RunFinished) else None
         patience = min(jobs.LOG_SECONDS, 10 * self._study.options.poll_seconds)
-        if self._ended is not None and (self._finished or time.monotonic() > self._ended + patience):
+        if self._ended is not None and (self._last_words is not None or time.monotonic() > self._ended + patience):
             self._conclude(found)
         return told or self._still_waiting(jobs.text(found.secondary_status))
 
@@ -191,7 +197,7 @@ class StudyThere:
             secondary=str(found.secondary_status),
             reason=jobs.text(found.failure_reason),
             asked=self._asked,
-            known_before=self._was_over and not self._finished,
+            known_before=self._was_over and self._last_words in (None, "interrupted"),
             left=self._last_attempt - self._attempt,
         )
         if isinstance(outcome, Again):
@@ -269,7 +275,8 @@ class StudyThere:
             with explained("The study cannot be followed"):
                 yield
         except PluginError as error:
-            if self._current is None or time.monotonic() > self._answered + _PATIENCE:
+            is_denied = error.__cause__ is not None and code_of(error.__cause__) in DENIED
+            if self._current is None or is_denied or time.monotonic() > self._answered + _PATIENCE:
                 raise
             log.warning("%s It is asked again.", error)
 
