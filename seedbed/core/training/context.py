@@ -213,7 +213,7 @@ class Context:
         if not len(self.valid_rows) and self.judged is None:
             return math.nan
         PLAIN.lay_out_model(model)
-        model.load_state_dict(load_file(self.folder / CHECKPOINT, device=str(self.device)))
+        model.load_state_dict(load_file(self.folder / CHECKPOINT))
         if self.judged is not None:
             self.got_worse = self._is_worse(model, augmenters, self.judged)
             return math.nan

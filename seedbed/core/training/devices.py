@@ -125,11 +125,16 @@ class Cuda(Device):
         """The card's name."""
         return str(torch.cuda.get_device_name(self.place))
 
+    @property
+    def _index(self) -> int:
+        """The card's number, which torch's caps want to be told; of a handle without one, that of the current card."""
+        return torch.cuda.current_device() if self.place.index is None else self.place.index
+
     def memory(self) -> tuple[int, int]:
         """Return what is free on the card or within this process's cap, and what torch keeps of freed blocks."""
         free, total = torch.cuda.mem_get_info(self.place)
         reserved = torch.cuda.memory_reserved(self.place)
-        within_cap = int(torch.cuda.get_per_process_memory_fraction(self.place) * total) - reserved
+        within_cap = int(torch.cuda.get_per_process_memory_fraction(self._index) * total) - reserved
         kept = reserved - torch.cuda.memory_allocated(self.place)
         return max(min(free, within_cap), 0) + kept, total
 
@@ -152,7 +157,7 @@ class Cuda(Device):
     def cap(self, most_bytes: int) -> None:
         """Have the allocator refuse what goes beyond, as if the card were full: the process then halves its batches."""
         total = torch.cuda.mem_get_info(self.place)[1]
-        torch.cuda.set_per_process_memory_fraction(min(most_bytes / total, 1.0) if most_bytes else 1.0, self.place)
+        torch.cuda.set_per_process_memory_fraction(min(most_bytes / total, 1.0) if most_bytes else 1.0, self._index)
 
     def give_back(self) -> None:
         """Empty the allocator's cache."""

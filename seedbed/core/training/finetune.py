@@ -165,7 +165,7 @@ def _train_all(context: Context, model: Net, options: TuneOptions) -> Result:
     with unharmed(context):
         lap = lap_of(context, result.epochs)
         if lap.has_time_for("lap", lambda: 1.0 + lap.finish_seconds((), PLAIN)):
-            model.load_state_dict(load_file(context.folder / CHECKPOINT, device=str(context.device)))
+            model.load_state_dict(load_file(context.folder / CHECKPOINT))
             for each in learning:  # training may have ended before all layers were set free
                 each.requires_grad_(True)
             more = _train(lap, model, replace(options, start_size=1.0, unfreeze_share=0.0), since=SINCE)

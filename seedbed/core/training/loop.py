@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from seedbed.core.training.devices import device_of
+
 if TYPE_CHECKING:
     from seedbed.core.training.assemble import Assembled
     from seedbed.core.training.pace import Pace
@@ -50,7 +52,6 @@ class Loop:
     def state(self, counts: Mapping[str, Any]) -> dict[str, Any]:
         """Return all of it; `counts` are the loop's own."""
         parts, lesson = self.parts, self.lesson
-        device = lesson.source.device
         return {
             "counts": dict(counts),
             "pace": self.pace.state(),
@@ -60,7 +61,7 @@ class Loop:
                 "noise": self.noise.get_state(),
                 "samples": lesson.samples.get_state(),
                 "torch": torch.get_rng_state(),
-                "device": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+                "device": device_of(lesson.source.device).random_state(),
             },
             "model": dict(parts.model.state_dict()),
             "optimizer": parts.optimizer.state_dict(),
@@ -86,7 +87,7 @@ class Loop:
         self.noise.set_state(random["noise"])
         torch.set_rng_state(random["torch"])
         if random["device"] is not None:
-            torch.cuda.set_rng_state(random["device"], lesson.source.device)
+            device_of(lesson.source.device).set_random_state(random["device"])
         counts: dict[str, Any] = found["counts"]
         return counts
 

@@ -46,11 +46,18 @@ class Card:
             "synchronize": lambda place: self.calls.append("wait"),
             "get_rng_state": lambda place: self.state.clone(),
             "set_rng_state": lambda state, place: setattr(self, "state", state.clone()),
-            "get_per_process_memory_fraction": lambda place: self.fraction,
-            "set_per_process_memory_fraction": lambda share, place: setattr(self, "fraction", share),
+            "current_device": lambda: 0,
         }
         for name, answer in answers.items():
             monkeypatch.setattr(torch.cuda, name, answer)
+        # Below torch's own functions, which are particular about how a card is named.
+        below = {
+            "_cuda_getMemoryFraction": lambda index: self.fraction,
+            "_cuda_setMemoryFraction": lambda share, index: setattr(self, "fraction", share),
+        }
+        monkeypatch.setattr(torch.cuda.memory, "_lazy_init", lambda: None)
+        for name, answer in below.items():
+            monkeypatch.setattr(torch._C, name, answer, raising=False)
 
 
 @pytest.fixture
