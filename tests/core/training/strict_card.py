@@ -2,7 +2,8 @@
 
 Tensors on it hold one on the processor, and are no less `torch.Tensor`s of the device `card:0`. An operation whose
 tensors or random numbers lie on both sides raises, as CUDA's do; a number may come from the processor, and so may the
-indices into what lies on the card. `install` cannot be undone: it is for a process of its own.
+indices into what lies on the card. There is no float64, as Apple's GPUs have none. `install` cannot be undone: it is
+for a process of its own.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class OnCard(torch.Tensor):
 
     @staticmethod
     def __new__(cls, here):
+        if here.dtype == torch.float64:
+            raise TypeError(f"{NAME} has no float64")
         laid_out = {}
         if here.layout == torch.strided:
             laid_out = {"strides": here.stride(), "storage_offset": here.storage_offset()}
