@@ -27,6 +27,7 @@ Health = Literal["ok", "warning", "failure"]
 GIB = 1024**3
 TORCH_SECONDS = 120.0  # a cold disk and a busy machine; a broken driver may hang for ever
 HUB_SECONDS = 1.0
+DRIVER_SECONDS = 20.0  # one that has to wake its cards takes some
 PACKAGES = (
     "click",
     "datasets",
@@ -52,7 +53,7 @@ mps = getattr(torch.backends, "mps", None)
 mps = bool(mps and mps.is_available())
 count = torch.cuda.device_count() if torch.cuda.is_available() else 0
 cuda = [torch.cuda.get_device_name(index) for index in range(count)]
-print(json.dumps({"torch": torch.__version__, "cuda": cuda, "mps": mps}), flush=True)
+print(json.dumps({"torch": torch.__version__, "built": torch.version.cuda, "cuda": cuda, "mps": mps}), flush=True)
 import torchvision
 print(json.dumps({"torchvision": torchvision.__version__}), flush=True)
 """
@@ -70,9 +71,13 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TorchProbe:
-    """What importing torch and torchvision in another process gave; `error` is what it said on stderr."""
+    """What importing torch and torchvision in another process gave; `error` is what it said on stderr.
+
+    `built` is the version of CUDA that torch was built for, `cuda` has the names of the GPUs that it finds.
+    """
 
     torch: str = ""
+    built: str = ""
     torchvision: str = ""
     cuda: tuple[str, ...] = ()
     mps: bool = False
@@ -92,7 +97,9 @@ def examine(*, offline: bool = False, plugins: Sequence[str] = ()) -> Iterator[D
     yield cache_health(home())
     yield experience_health(home())
     yield packages(_version)
-    yield from torch_health(probe_torch())
+    yield from torch_health(probe := probe_torch())
+    if probe.torch:
+        yield gpu_health(probe, _drivers_gpus())
     yield _offline_weights()
     yield from plugin_health(plugins)
     yield hub(offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"))
@@ -209,6 +216,7 @@ def probe_torch(code: str = _TORCH_PROBE, timeout: float = TORCH_SECONDS) -> Tor
             found |= json.loads(line)
     return TorchProbe(
         torch=str(found.get("torch", "")),
+        built=str(found.get("built") or ""),
         torchvision=str(found.get("torchvision", "")),
         cuda=tuple(found.get("cuda", ())),
         mps=bool(found.get("mps", False)),
@@ -217,7 +225,7 @@ def probe_torch(code: str = _TORCH_PROBE, timeout: float = TORCH_SECONDS) -> Tor
 
 
 def torch_health(probe: TorchProbe) -> Iterator[Diagnosis]:
-    """Say what a probe means: does torch work, does torchvision go with it, is there a GPU. Pure."""
+    """Say what a probe means: does torch work, does torchvision go with it. Pure."""
     last = probe.error.rpartition("\n")[2]
     mismatch = probe.torch.startswith("2.13.0") or "torchvision::nms does not exist" in probe.error
     if not probe.torch:
@@ -237,8 +245,36 @@ def torch_health(probe: TorchProbe) -> Iterator[Diagnosis]:
         yield Diagnosis("torchvision", "warning", detail, REPAIR_TORCH)
     else:
         yield Diagnosis("torchvision", "ok", probe.torchvision)
-    device = ", ".join(probe.cuda) or ("Apple GPU (mps)" if probe.mps else "none; training uses the processor")
-    yield Diagnosis("gpu", "ok", device)
+
+
+def gpu_health(probe: TorchProbe, there: Sequence[str]) -> Diagnosis:
+    """Say on what torch trains, and why not on the GPUs that are `there` by their driver. Pure."""
+    if probe.cuda:
+        return Diagnosis("gpu", "ok", ", ".join(probe.cuda))
+    if there:
+        names = ", ".join(there)
+        if not probe.built:
+            detail = f"{names}: not used, because torch {probe.torch} was built without CUDA"
+            return Diagnosis(
+                "gpu", "warning", detail, "Install torch with CUDA: https://pytorch.org/get-started/locally/"
+            )
+        detail = f"{names}: not used, because torch {probe.torch} (CUDA {probe.built}) finds none"
+        remedy = "Update the driver, or install a torch for an older CUDA; CUDA_VISIBLE_DEVICES may hide it as well."
+        return Diagnosis("gpu", "warning", detail, remedy)
+    return Diagnosis("gpu", "ok", "Apple GPU (mps)" if probe.mps else "none; training uses the processor")
+
+
+def _drivers_gpus() -> tuple[str, ...]:
+    """Return the names of the GPUs of which NVIDIA's driver tells; none where it does not answer."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ()
+    command = [program, "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DRIVER_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(filter(None, map(str.strip, done.stdout.splitlines())))
 
 
 def _offline_weights() -> Diagnosis:

@@ -14,6 +14,7 @@ from seedbed.doctor import (
     TorchProbe,
     cache_health,
     document,
+    gpu_health,
     hub,
     packages,
     plugin_health,
@@ -55,8 +56,20 @@ def test_a_torch_that_cannot_be_imported_is_a_failure_with_its_last_line():
 
 
 def test_a_gpu_is_named():
-    assert health(torch="2.15.0", torchvision="0.29", cuda=("NVIDIA H200",))["gpu"].detail == "NVIDIA H200"
-    assert "mps" in health(torch="2.15.0", torchvision="0.29", mps=True)["gpu"].detail
+    assert gpu_health(TorchProbe(torch="2.15.0", cuda=("NVIDIA H200",)), ["NVIDIA H200"]).detail == "NVIDIA H200"
+    assert "mps" in gpu_health(TorchProbe(torch="2.15.0", mps=True), []).detail
+    assert gpu_health(TorchProbe(torch="2.15.0"), []).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("built", "said", "remedy"), [("", "built without CUDA", "torch with CUDA"), ("13.2", "finds none", "the driver")]
+)
+def test_a_gpu_that_torch_does_not_use_is_told_with_the_reason(built, said, remedy):
+    found = gpu_health(TorchProbe(torch="2.15.0", built=built), ["NVIDIA H200"])
+    assert found.status == "warning"
+    assert "NVIDIA H200" in found.detail
+    assert said in found.detail
+    assert remedy in found.remedy
 
 
 def test_a_probe_that_crashes_half_way_keeps_what_it_learnt():

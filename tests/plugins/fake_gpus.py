@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fake_runners import epoch, finished
 
+from seedbed.core.search.events import TrialPlanned
 from seedbed.plugins.backends.gpus import Gpu
 
 GB = 10**9
@@ -32,6 +33,9 @@ def run(job, emit, should_stop, desk):
     values = job.candidate.values
     folder = Path(values["folder"])
     (folder / f"{job.trial}").touch()
+    if device := values.get("planned"):
+        plan = {"precision": "float32", "memory_format": "contiguous", "batch_size": 1, "steps": None}
+        emit(TrialPlanned(trial=job.trial, device=device, **plan))
     emit(replace(epoch(job), peak_bytes=values.get("peak", GB)))
     limit = time.monotonic() + 20.0
     while len(list(folder.iterdir())) < values.get("meet", 1) and time.monotonic() < limit:

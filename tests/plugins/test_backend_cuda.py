@@ -151,6 +151,22 @@ def test_local_takes_gpus_where_there_are_any_and_does_without(gpus, job):
         assert backend.free_slots() == 3
 
 
+def test_local_says_once_where_torch_leaves_the_gpus_alone(gpus, job, caplog):
+    with gpus(LocalBackend, query="one") as backend:
+        for trial, device in enumerate(("cuda", "cpu", "cpu")):
+            backend.submit(job(trial, planned=device, place=f"place-{trial}"))
+            ends(backend)
+            told = [each.getMessage() for each in caplog.records if "doctor" in each.getMessage()]
+            assert len(told) == min(trial, 1)
+
+
+@pytest.mark.parametrize(("kind", "device"), [(CudaBackend, "cuda"), (LocalBackend, "auto")])
+def test_cuda_trains_on_the_gpu_or_not_at_all(gpus, job, kind, device):
+    with gpus(kind, query="one") as backend:
+        backend.submit(job(0))
+        assert ends(backend)[0][0].notes[3] == device
+
+
 def test_cuda_insists_on_a_gpu_and_says_where_to_look(gpus, monkeypatch):
     with pytest.raises(PluginError, match=r"needs an NVIDIA GPU.*seedbed doctor"), gpus(query="none"):
         pass

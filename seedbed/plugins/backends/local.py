@@ -10,12 +10,13 @@ import queue
 import sys
 import time
 from collections import deque
+from dataclasses import replace
 from pkgutil import resolve_name
 
 from seedbed.core.errors import PluginError
 from seedbed.core.protocols import Workplace
 from seedbed.core.search.candidate import Job
-from seedbed.core.search.events import TERMINAL, Event
+from seedbed.core.search.events import TERMINAL, Event, TrialPlanned
 from seedbed.plugins.backends import LocalOptions, processes
 from seedbed.plugins.backends.cards import Cards
 from seedbed.plugins.backends.endings import stopped
@@ -45,6 +46,7 @@ class LocalBackend:
         self._inbox: queue.SimpleQueue[tuple[Worker, Message]] = queue.SimpleQueue()
         self._cards: Cards | None = None
         self._broken = ""
+        self._wondered = False
 
     def __enter__(self) -> LocalBackend:
         self._cards = self._find_cards()
@@ -218,8 +220,15 @@ class LocalBackend:
                 self._events.append(message)
                 if self._cards is not None:
                     self._cards.hear(message)
+                    self._wonder(message)
                 if isinstance(message, TERMINAL):
                     worker.job = None
+
+    def _wonder(self, event: Event) -> None:
+        """Say once that trials run on the processor though there are GPUs."""
+        if isinstance(event, TrialPlanned) and event.device == "cpu" and not self._wondered:
+            self._wondered = True
+            log.warning("There is a GPU, and torch does not use it: trials run on the processor. Run `seedbed doctor`.")
 
     def _bury(self, worker: Worker) -> None:
         """Account for the job of a dead worker, and put a fresh worker in its place."""
@@ -270,6 +279,10 @@ class CudaBackend(LocalBackend):
         if device.partition(":")[0] not in ("auto", "cuda"):
             raise PluginError(f"The backend cuda trains on GPUs alone, and --device {device} was given; take auto.")
         return super().__enter__()
+
+    def submit(self, job: Job) -> None:
+        """Hand a job over; it fails where torch does not find the GPU that the driver tells of."""
+        super().submit(replace(job, device="cuda") if job.device == "auto" else job)
 
     def _find_cards(self) -> Cards:
         found = super()._find_cards()
