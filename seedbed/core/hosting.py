@@ -15,6 +15,7 @@ from seedbed.core.runfolder import take_in
 from seedbed.core.search.compose import compose
 from seedbed.core.search.events import StudyPlaced
 from seedbed.core.search.handover import Hosted, Hosts, StudyOrder
+from seedbed.core.search.journal import Journal
 from seedbed.core.steps import Outcome, Steps
 
 _POLL_SECONDS = 0.5
@@ -36,7 +37,8 @@ def hand_over(run: Steps, ready: Ready, profile: Profile) -> Outcome:
         return _outcome(run, profile, "")
     _check(run, profile)
     run.enter("sending", "what the study needs, to where it runs")
-    hosted = cast(Hosts, run.backend).host(_order(run, ready, profile), history.away, len(history.returned))
+    attempts = max((each.attempt for each in history.returned.values()), default=0)
+    hosted = cast(Hosts, run.backend).host(_order(run, ready, profile), history.away, attempts)
     _follow(run, hosted)
     _bring_home(run, hosted)
     return _outcome(run, profile, hosted.failure())
@@ -68,6 +70,8 @@ def _order(run: Steps, ready: Ready, profile: Profile) -> StudyOrder:
             backend=_THERE,
             seconds=run.budget.seconds,
             trials=run.budget.trials,
+            target_score=run.budget.target_score,
+            patience=run.budget.patience,
             fixed={name: each for name, each in settings.fixed.items() if not name.startswith("backend.")},
         ),
         asked=run.request.asked or settings,
@@ -96,15 +100,25 @@ def _follow(run: Steps, hosted: Hosted) -> None:
 
 
 def _bring_home(run: Steps, hosted: Hosted) -> None:
-    """Put what is there in place of what is here, the journal last; then say that it is here, and what it cost."""
+    """Put what is there in place of what is here, the journal last, which says what it cost as well."""
     brought = run.folder.path / "brought"
+    for left in run.folder.path.glob(f"{brought.name}*"):  # of a session that died over it
+        shutil.rmtree(left, ignore_errors=True)
+    returned = [replace(each, at=round(run.chronicle.now(), 3)) for each in hosted.returned()]
     try:
-        if hosted.bring(brought):
+        is_there = hosted.bring(brought)
+        if is_there:
+            with Journal(brought / run.folder.journal.name) as journal:
+                for each in returned:
+                    journal.append(each)
             run.chronicle.replace_journal(lambda: take_in(run.folder, brought))
     finally:
         shutil.rmtree(brought, ignore_errors=True)
-    for each in hosted.returned():
-        run.chronicle.record(each)
+    for each in returned:
+        if is_there:
+            run.chronicle.relay(each)
+        else:
+            run.chronicle.record(each)
 
 
 def _outcome(run: Steps, profile: Profile, failure: str) -> Outcome:

@@ -132,7 +132,9 @@ class Session(AbstractContextManager["Session"]):
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
-        if exc[0] is not None and not self.request.resume and not self.history.trials:
+        history = self.chronicle.history
+        is_elsewhere = history.away is not None or bool(history.returned)
+        if exc[0] is not None and not self.request.resume and not history.trials and not is_elsewhere:
             # Nothing came of it, and the reason is being told: an empty run would only be in the way of the next.
             shutil.rmtree(self.folder.path, ignore_errors=True)
 
@@ -196,6 +198,11 @@ class Session(AbstractContextManager["Session"]):
 
     def _begin(self, before: RunStarted | None) -> None:
         request, settings = self.request, self.settings
+        if self.history.away is not None and not self.is_elsewhere:
+            raise UsageError(
+                f"The run in {self.folder.path} is elsewhere as a whole, as {self.history.away.place}. Resume it with "
+                "the --backend and options that it was begun with, which bring it home; after that it can go on here."
+            )
         if before is not None and (before.source, before.seed) != (settings.source, settings.seed):
             raise UsageError(
                 f"{self.folder.path} was begun with {before.source} and seed {before.seed}; "

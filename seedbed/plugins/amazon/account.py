@@ -118,6 +118,7 @@ def code_of(error: BaseException) -> str:
 @contextlib.contextmanager
 def explained(what: str, raising: type[SeedbedError] = PluginError) -> Iterator[None]:
     """Turn what boto and the SDK raise within into an error of ours, which begins with `what`."""
+    from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
     from pydantic import ValidationError
 
@@ -129,5 +130,9 @@ def explained(what: str, raising: type[SeedbedError] = PluginError) -> Iterator[
         told = error.response.get("Error", {})
         way = "; the credentials may not do that" if code_of(error) in DENIED else ""
         raise raising(f"{what}: {told.get('Code', '')}: {told.get('Message', error)}{way}.") from error
+    except Boto3Error as error:  # of a transfer, around what the service said
+        cause = error.__cause__ or error.__context__ or error
+        way = "; the credentials may not do that" if code_of(cause) in DENIED else ""
+        raise raising(f"{what}: {error}{way}.") from cause
     except (BotoCoreError, ValidationError) as error:
         raise raising(f"{what}: {error}.") from error

@@ -6,12 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import ClientError
 from plugins.counting_runner import LOOKS, open_gates
 from plugins.fake_runners import trial_job
 from plugins.following import SECONDS, job_names, looks, until, until_looks
 
 from seedbed.core.errors import PluginError, UsageError
-from seedbed.core.search.events import TERMINAL, TrialBilled, TrialFailed, TrialFinished, TrialStopped
+from seedbed.core.search.events import TERMINAL, TrialBilled, TrialFailed, TrialFinished, TrialPlaced, TrialStopped
+from seedbed.plugins.amazon.account import explained
 
 
 def test_a_trial_is_a_job_of_its_own_and_its_files_are_home_before_its_end(service, backend, job, tmp_path):
@@ -113,6 +116,30 @@ def test_a_throttled_service_is_asked_again(service, backend, job, tmp_path):
         events = until(found, TERMINAL)
     assert isinstance(events[-1], TrialFinished), events[-1]
     assert len(job_names(events)) == 1
+
+
+def test_a_job_that_cannot_be_followed_is_ended(service, backend, job, tmp_path):
+    with backend() as found:
+        found.submit(job())
+        placed = until(found, TrialPlaced)[-1]
+        service.fail_next("DescribeTrainingJob", "AccessDeniedException", "You may not look")
+        assert "You may not look" in until(found, TERMINAL)[-1].error
+        told = service.client("sagemaker").describe_training_job(TrainingJobName=placed.place)
+        assert told["TrainingJobStatus"] != "InProgress"
+
+
+def upload():
+    """Raise what boto3 makes of a refusal while it transfers a file."""
+    try:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no s3:PutObject"}}, "PutObject")
+    except ClientError as error:
+        raise S3UploadFailedError(f"Failed to upload: {error}")  # noqa: B904 - as boto3 does
+
+
+def test_an_upload_that_is_refused_is_explained():
+    words = r"^It cannot be sent: Failed to upload: .*no s3:PutObject; the credentials may not do that\.$"
+    with pytest.raises(PluginError, match=words), explained("It cannot be sent"):
+        upload()
 
 
 def test_a_machine_that_cannot_be_had_is_asked_for_until_there_is_one(service, backend, job, tmp_path, caplog):

@@ -7,31 +7,38 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from plugins.training_jobs.conftest import OPTIONS, TESTS
 from quick_runs import PLUGINS, quick_fit, quick_start, surroundings
 
 from seedbed import api
 from seedbed.core.errors import ExitCode, PluginError, UsageError
 from seedbed.core.search.events import BundleSaved, RunStarted, StudyPlaced, StudyReturned
-from seedbed.core.search.journal import read
+from seedbed.core.search.journal import Journal, read
+from seedbed.plugins.backends.sagemaker import jobs, whole
+from seedbed.plugins.backends.sagemaker.endings import Again
 
 SECONDS = 90.0
 GATED = Path(__file__).with_name("gated.py")
 
 
+def gate(folder):
+    return {"architecture.gated.gate": str(folder / "gate")}
+
+
 def options(folder, nets, fixed):
     """Options of a study whose second trial waits for `folder / "gate"`."""
-    gate = {"architecture.gated.gate": str(folder / "gate")} if "gated" in nets else {}
     return {
         "out": folder / "run",
         "trials": 3,
         "threads": 1,
         "plugins": [str(PLUGINS / "quick.py"), str(GATED)],
         "use": [f"architecture:{each}" for each in nets],
-        "fixed": fixed | gate,
+        "fixed": fixed | (gate(folder) if "gated" in nets else {}),
     }
 
 
@@ -129,17 +136,23 @@ def test_a_run_that_was_killed_joins_its_job_and_no_other_is_paid_for(service, s
     assert [each.attempt for each in told(tmp_path / "run", StudyPlaced)] == [1, 2]
     with pytest.raises(UsageError, match=r"-study-2, which may still be billed"):
         quick_fit(**study(), overwrite=True)
+    with pytest.raises(UsageError, match=r"elsewhere as a whole, as .*-study-2\. Resume it with"):
+        quick_fit(**study() | {"backend": "inline", "fixed": {}, "use": ["architecture:blur"]}, resume=True)
+    service.client("s3").create_bucket(Bucket="another")
+    with pytest.raises(UsageError, match="with the bucket bucket in us-east-1, and this is the bucket another"):
+        quick_fit(**study(bucket="another"), resume=True)
     (tmp_path / "gate").touch()
     run = quick_fit(**study(), resume=True)
     assert what_was_learnt(run) == undisturbed
     assert service.calls.count("CreateTrainingJob") == created
     assert [each.attempt for each in told(run.folder, StudyReturned)] == [1, 2]
+    quick_fit(**study() | {"trials": 4, "backend": "inline", "fixed": gate(tmp_path)}, resume=True)  # it is here again
 
 
 def test_a_study_that_is_interrupted_keeps_the_best_so_far_and_can_be_gone_on_with(
     service, study, undisturbed, tmp_path
 ):
-    handle = quick_start(**study())
+    handle = quick_start(**study(), patience=30, target_score=1.5)
     wait_for((tmp_path / "gate.reached").exists, "the second trial")
     next(each for each in handle.events() if isinstance(each, BundleSaved))
     handle.cancel()
@@ -148,8 +161,10 @@ def test_a_study_that_is_interrupted_keeps_the_best_so_far_and_can_be_gone_on_wi
     assert service.wait(f"seedbed-{job_of(run.folder)}-study-1")["TrainingJobStatus"] == "Stopped"
     assert len(api.load(run.folder).predict(np.zeros((2, 8, 8), np.uint8))) == 2
     (tmp_path / "gate").touch()
-    run = quick_fit(**study(), resume=True)
+    run = quick_fit(**study() | {"trials": None}, resume=True)
     assert what_was_learnt(run) == undisturbed
+    asked = [(each.budget_trials, each.patience, each.target_score) for each in told(run.folder, RunStarted)]
+    assert asked == [(3, 30, 1.5)] * 4, "here and there, twice"
     assert [each.attempt for each in told(run.folder, StudyReturned)] == [1, 2]
 
 
@@ -164,6 +179,84 @@ def test_a_study_that_cannot_be_followed_is_ended_and_can_be_gone_on_with(servic
     run = quick_fit(**study(), resume=True)
     assert what_was_learnt(run) == undisturbed
     assert [each.attempt for each in told(run.folder, StudyReturned)] == [1, 2]
+
+
+def test_a_study_that_cannot_be_followed_from_the_beginning_is_found_again(service, study, undisturbed, tmp_path):
+    """Its folder alone knows of the job, so it stays though there is no trial in it."""
+    handle = quick_start(**study())
+    wait_for(lambda: (tmp_path / "run" / "journal.jsonl").exists() and told(tmp_path / "run", StudyPlaced), "the job")
+    service.fail_next("DescribeTrainingJob", "AccessDeniedException", "You may not look")
+    service.fail_next("StopTrainingJob", "AccessDeniedException", "You may not stop it either")
+    with pytest.raises(PluginError, match="You may not look"):
+        handle.result(SECONDS)
+    (tmp_path / "gate").touch()
+    created = service.calls.count("CreateTrainingJob")
+    run = quick_fit(**study(), resume=True)
+    assert what_was_learnt(run) == undisturbed
+    assert service.calls.count("CreateTrainingJob") == created
+    assert [each.attempt for each in told(run.folder, StudyReturned)] == [1]
+
+
+def test_a_job_whose_request_was_not_answered_is_ended(service, study, tmp_path):
+    """The SDK asks what became of a job that it has requested: that may fail though the job is there."""
+    original, names = jobs.begin, []
+
+    def begin(found, plan):
+        original(found, plan)
+        names.append(plan.name)
+        raise EndpointConnectionError(endpoint_url="https://somewhere")
+
+    with patch.object(jobs, "begin", begin), pytest.raises(PluginError, match="cannot be followed: Could not connect"):
+        quick_fit(**study())
+    (name,) = names
+    assert service.client("sagemaker").describe_training_job(TrainingJobName=name)["TrainingJobStatus"] != "InProgress"
+
+
+def test_what_a_lost_job_had_reached_comes_home_where_no_other_can_be_begun(service, study, tmp_path):
+    handle = quick_start(**study())
+    wait_for((tmp_path / "gate.reached").exists, "the second trial")
+    next(each for each in handle.events() if isinstance(each, BundleSaved))
+    service.fail_next("CreateTrainingJob", "AccessDeniedException", "You may begin no more")
+    name = f"seedbed-{job_of(tmp_path / 'run')}-study-1"
+    with patch.object(whole, "after_study", lambda **ended: Again("its machine is lost")):
+        service.client("sagemaker").stop_training_job(TrainingJobName=name)
+        with pytest.raises(PluginError, match=r"You may begin no more.*What it had reached is in"):
+            handle.result(SECONDS)
+    assert len(api.load(tmp_path / "run").predict(np.zeros((2, 8, 8), np.uint8))) == 2
+    assert [each.attempt for each in told(tmp_path / "run", StudyReturned)] == [1]
+
+
+def test_a_stop_that_the_service_does_not_take_is_asked_for_again(service, study, tmp_path):
+    handle = quick_start(**study())
+    wait_for((tmp_path / "gate.reached").exists, "the second trial")
+    next(each for each in handle.events() if isinstance(each, BundleSaved))
+    service.fail_next("StopTrainingJob", "ConflictException", "Not now", times=2)
+    handle.cancel()
+    assert handle.result(SECONDS).exit_code == ExitCode.INTERRUPTED
+
+
+def test_a_machine_that_cannot_be_had_is_asked_for_again(service, study, undisturbed, tmp_path):
+    (tmp_path / "gate").touch()
+    service.fail_next("CreateTrainingJob", "ResourceLimitExceeded", "None of these are yours", times=2)
+    run = quick_fit(**study())
+    assert what_was_learnt(run) == undisturbed
+    assert [each.attempt for each in told(run.folder, StudyReturned)] == [1]
+
+
+def test_a_study_whose_job_is_gone_goes_on_as_another_and_is_not_elsewhere_for_ever(service, study, tmp_path):
+    run = quick_fit(**study("blur"))
+    with Journal(run.folder / "journal.jsonl") as journal:
+        journal.append(StudyPlaced(place=f"seedbed-{job_of(run.folder)}-study-2", attempt=2))
+    run = quick_fit(**study("blur") | {"trials": 4}, resume=True)
+    assert [each.attempt for each in told(run.folder, StudyReturned)] == [1, 2, 3]
+    assert run.history.away is None
+
+
+def test_where_there_never_is_a_machine_the_service_is_quoted(service, study, tmp_path):
+    service.fail_next("CreateTrainingJob", "ResourceLimitExceeded", "None of these are yours", times=4)
+    with pytest.raises(PluginError, match=r"no machine for the study \(.*None of these are yours.*instance_type"):
+        quick_fit(**study(max_hours=1e-4))
+    service.fail_next("CreateTrainingJob", "ResourceLimitExceeded", times=0)  # forget the rest
 
 
 def test_what_breaks_there_is_told_here(service, study):

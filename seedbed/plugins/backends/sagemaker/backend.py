@@ -86,10 +86,14 @@ class SagemakerBackend:
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
+    @property
+    def _file(self) -> Path:
+        return self._workplace.folder / "sagemaker" / "study.json"
+
     def _begin(self, found: account.Account) -> Study:
         offline = dict.fromkeys(OFFLINE_VARIABLES, "1") if self._workplace.offline else {}
         return Study(
-            id=study_id(self._workplace.folder / "sagemaker" / "study.json"),
+            id=study_id(self._file),
             account=found,
             courier=Courier(found),
             options=self._options,
@@ -131,6 +135,8 @@ class SagemakerBackend:
 
     def host(self, order: StudyOrder, away: StudyPlaced | None, attempts: int) -> StudyThere:
         """Have one job do the whole study; see `Hosts`."""
+        found = self._study.account
+        _insist_on_place(self._file, f"bucket {found.bucket} in {found.region}", away)
         self._whole = StudyThere(order, self._study, away, attempts)
         return self._whole
 
@@ -187,3 +193,18 @@ def study_id(file: Path) -> str:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({"id": uuid.uuid4().hex[:12]}), encoding="utf-8")
     return str(json.loads(file.read_text(encoding="utf-8"))["id"])
+
+
+def _insist_on_place(file: Path, where: str, away: StudyPlaced | None) -> None:
+    """Refuse to look for a study in another account or region than where it is: it would seem to be gone.
+
+    Raises:
+        UsageError: it is in another.
+    """
+    known = json.loads(file.read_text(encoding="utf-8"))
+    if away is not None and known.get("where", where) != where:
+        raise UsageError(
+            f"The run is elsewhere as {away.place}, with the {known['where']}, and this is the {where}; resume it with "
+            "the account, region and options that it was begun with."
+        )
+    file.write_text(json.dumps(known | {"where": where}), encoding="utf-8")

@@ -76,10 +76,19 @@ class Follower:
         except Exception as error:  # the thread's border: whatever a service or the SDK raises ends this trial
             log.warning("Trial %s cannot be followed any further.", self.job.trial, exc_info=True)
             words = str(error) if isinstance(error, SeedbedError) else f"{type(error).__name__}: {error}"
+            self._give_up()
             ending = failed(self.job, words.splitlines()[0] if words else "unknown", words)
         if ending is not None:
             self._tell(ending)
         self.is_over = True
+
+    def _give_up(self) -> None:
+        """End the job that nobody listens to any more."""
+        try:
+            self.end_job()
+        except Exception:  # the service may be out of reach, which is why it is given up
+            name = self._current.training_job_name
+            log.exception("The job %s may still run, and be billed: see the console of the service.", name)
 
     def _follow(self) -> Event | None:
         """Go from attempt to attempt; return the trial's last event, None if the run was left meanwhile."""
@@ -98,6 +107,9 @@ class Follower:
             if found is None:
                 return None if self._study.leaving.is_set() else stopped(self.job, "stopped on request before it began")
             self._current = found
+            if self._study.leaving.is_set():  # while it was asked for
+                jobs.end(found)
+                return None
             self._tell(TrialPlaced(trial=self.job.trial, place=name, attempt=attempt))
             was_over = known_before and jobs.is_over(found)
             self._last = None

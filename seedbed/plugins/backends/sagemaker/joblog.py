@@ -39,7 +39,12 @@ class JobLog:
         Raises:
             ClientError: the service refuses to show the log.
         """
-        lines = [line for stream in self._streams() for line in self._read(stream)]
+        before = dict(self._tokens)
+        try:
+            lines = [line for stream in self._streams() for line in self._read(stream)]
+        except BaseException:
+            self._tokens = before  # what was read so far is read again
+            raise
         return [event for line in lines if (event := self._understand(line)) is not None]
 
     def _streams(self) -> list[str]:

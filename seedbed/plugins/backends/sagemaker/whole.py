@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
-import math
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from seedbed.core.errors import PluginError, UsageError
-from seedbed.core.search.events import Event, RunFinished, RunStarted, StageEntered, StudyPlaced, StudyReturned
+from seedbed.core.errors import PluginError, SeedbedError, UsageError
+from seedbed.core.search.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    StageEntered,
+    StudyPlaced,
+    StudyReturned,
+)
 from seedbed.core.search.handover import StudyOrder
 from seedbed.plugins.amazon.account import DENIED, code_of, explained
 from seedbed.plugins.backends.sagemaker import jobs
@@ -23,21 +26,16 @@ from seedbed.plugins.backends.sagemaker.endings import Again, after_study
 from seedbed.plugins.backends.sagemaker.joblog import JobLog
 from seedbed.plugins.backends.sagemaker.jobs import Study
 from seedbed.plugins.backends.sagemaker.requests import JobPlan, name_of_study, tags_of
+from seedbed.plugins.backends.sagemaker.shipment import HERE_ALONE, TRIAL, Shipment
 
 log = logging.getLogger(__name__)
 
-TRIAL = "all"
-"""What stands for the number of a trial in the tags of such a job."""
-
 _RUN = "checkpoints/run"
-_HERE_ALONE = ("sagemaker", "workers", "brought")
-"""Folders of a run that are of one machine."""
+_PAUSES = (1.0, 60.0)
+"""Seconds between two requests for a machine that cannot be had: the first, and the longest."""
 
 _PATIENCE = 600.0
 """Seconds for which the service may not answer."""
-
-_LEAST_SECONDS = 30.0
-"""That a study must have there, beside its machine's start and the way home."""
 
 
 class StudyThere:
@@ -49,7 +47,7 @@ class StudyThere:
         Raises:
             UsageError: the time is too short for it.
         """
-        self._order, self._study = order, study
+        self._study, self._shipment = study, Shipment(order, study)
         self._first = attempts + 1
         self._attempt = away.attempt if away else self._first
         self._last_attempt = self._attempt + study.options.retries
@@ -59,14 +57,18 @@ class StudyThere:
         self._returned: list[StudyReturned] = []
         self._failure = ""
         self._is_over = self._asked = self._was_over = False
-        self._heard = False
+        self._is_ended = self._is_begun = self._heard = False
+        """Whether the service was told to end the job; whether it may have one; whether the job has said anything."""
+        self._prepared: JobPlan | None = None
+        self._pause = _PAUSES[0]
+        self._wanted = time.monotonic()
         self._status = ""
         self._last_words: str | None = None
         """Why the run has ended there, as it says itself; None while it goes on."""
         self._ended: float | None = None
         self._next = self._answered = time.monotonic()
         if not self._joins:
-            self._seconds()  # too little is told before anything is sent
+            self._shipment.seconds()  # too little is told before anything is sent
 
     @property
     def name(self) -> str:
@@ -86,19 +88,31 @@ class StudyThere:
                 time.sleep(min(self._next, limit) - now)
                 continue
             self._next = now + self._study.options.poll_seconds
-            with self._patient():
-                told = self._look() if self._current is not None else self._get_going()
-                self._answered = now
-                if told:
-                    return told
+            told: list[Event] = []
+            try:
+                with self._patient():
+                    told = self._look() if self._current is not None else self._get_going()
+                    self._answered = time.monotonic()
+            except SeedbedError as error:
+                if self._current is not None or not self._returned:
+                    raise
+                self._make_do(error)
+            if told:
+                return told
         return []
+
+    def _make_do(self, error: SeedbedError) -> None:
+        """Take what the jobs before have reached, where another one cannot be begun."""
+        if isinstance(error, UsageError):  # the time is over, or nearly
+            log.warning("The study does not go on elsewhere: %s", error)
+        else:
+            self._failure = str(error)
+        self._is_over = True
 
     def stop(self) -> None:
         """Ask it to end: the container has two minutes to make the best so far the bundle."""
         self._asked = True
-        if self._current is not None and self._ended is None:
-            with explained(f"The job {self.name} cannot be ended, and may still be billed"):
-                jobs.end(self._current)
+        self._next = time.monotonic()  # with the next look, and those after it until the service has heard it
 
     def is_over(self) -> bool:
         """Whether it has ended and all was told."""
@@ -115,14 +129,22 @@ class StudyThere:
     def bring(self, target: Path) -> bool:
         """Fetch the run's folder."""
         with explained("The run cannot be fetched"):
-            return self._study.courier.fetch(
-                target, *self._place, Path(_RUN).name, without=(*_HERE_ALONE, "journal.lock")
-            )
+            return self._study.courier.fetch(target, *self._place, Path(_RUN).name, without=HERE_ALONE)
 
     def leave(self) -> None:
         """End the job that runs: nobody listens any more."""
-        if not self._is_over and not self._asked:
-            self.stop()
+        if self._is_over:
+            return
+        self._asked = True
+        if self._current is None and (self._is_begun or self._joins):
+            self._current = jobs.find(self._study, self.name)
+        self._end()
+
+    def _end(self) -> None:
+        """Have the service end the job, unless it has heard that before."""
+        if self._current is not None and self._ended is None and not self._is_ended:
+            jobs.end(self._current)
+            self._is_ended = True
 
     def _get_going(self) -> list[Event]:
         """Find the job, or request it; nothing while there is no machine for it."""
@@ -138,19 +160,43 @@ class StudyThere:
                 self._recall()
         elif self._joins:
             log.warning("The training job %s is gone; another one begins.", self.name)
+            self._returned.append(StudyReturned(place=self.name, attempt=self._attempt))
             self._go_on_to_the_next()
             return []
+        elif self._prepared is None:
+            self._prepared = self._shipment.plan(self.name, self._place)
+            self._next = time.monotonic()  # sending may have taken long: a stop is heard before the request
+            return []
         else:
-            try:
-                found = jobs.begin(study, self._plan())
-            except jobs.NoMachine as error:
-                log.warning("No machine for the study yet: %s", error)
-                self._seconds()  # once there is too little left, that is the end
+            found = self._begin(self._prepared)
+            if found is None:
                 return []
         self._current = found
-        if self._asked:  # before it was found
-            self.stop()
         return [StudyPlaced(place=self.name, attempt=self._attempt)]
+
+    def _begin(self, plan: JobPlan) -> Any:  # noqa: ANN401 - the SDK is imported late
+        """Request the job; None where there is no machine for it yet.
+
+        Raises:
+            PluginError: there was none for too long.
+        """
+        self._is_begun = True
+        options = self._study.options
+        try:
+            return jobs.begin(self._study, replace(plan, seconds=self._shipment.most_seconds()))
+        except jobs.NoMachine as error:
+            if self._pause == _PAUSES[0]:
+                log.warning("No machine for the study yet (%s); it is asked for again.", error)
+            words = f"There was no machine for the study ({error}); choose another instance_type, or ask for a quota."
+            try:
+                self._shipment.seconds()
+            except UsageError as late:
+                raise PluginError(words) from late
+            if time.monotonic() - self._wanted > options.max_hours * 3600:
+                raise PluginError(words) from error
+        self._next = time.monotonic() + min(self._pause, 20 * options.poll_seconds)
+        self._pause = min(2 * self._pause, _PAUSES[1])
+        return None
 
     def _recall(self) -> None:
         """Find the jobs that an earlier session of the run saw end before this one."""
@@ -163,7 +209,9 @@ class StudyThere:
     def _go_on_to_the_next(self) -> None:
         self._attempt += 1
         self._current, self._joins, self._was_over, self._ended = None, False, False, None
-        self._heard, self._last_words = False, None
+        self._is_ended = self._is_begun = self._heard = False
+        self._last_words, self._prepared = None, None
+        self._pause, self._wanted = _PAUSES[0], time.monotonic()
         self._log = self._new_log()
         self._next = time.monotonic()
 
@@ -173,6 +221,8 @@ class StudyThere:
         found.refresh()
         if jobs.is_over(found) and self._ended is None:
             self._ended = time.monotonic()
+        if self._asked:
+            self._end()
         told = self._log.news()
         self._heard = self._heard or bool(told)
         for event in told:
@@ -206,68 +256,6 @@ class StudyThere:
         else:
             self._failure, self._is_over = outcome, True
 
-    def _plan(self) -> JobPlan:
-        """Upload what the job needs, as far as it is not there, and say where it lies."""
-        study, order = self._study, self._order
-        channels = {"data": study.courier.send(Path(order.data)), "run": self._send_run()}
-        if order.tokens:
-            channels["tokens"] = study.courier.send(Path(order.tokens))
-        channels["code"] = study.courier.send_code(study.plugins, install=study.options.install)
-        seconds, total = self._seconds(), order.settings.seconds
-        there = replace(
-            order,
-            settings=replace(order.settings, seconds=total and total - study.options.return_seconds),
-            run="input/data/run",
-            data="input/data/data",
-            tokens="input/data/tokens" if order.tokens else "",
-        )
-        document = {"order": msgspec.to_builtins(there), "plugins": jobs.plugins_there(study.plugins)}
-        study.courier.put(msgspec.json.encode(document), "studies", study.id, "jobs", self.name, "study.json")
-        channels["job"] = study.account.uri("studies", study.id, "jobs", self.name, "")
-        most = study.options.max_hours * 3600 if seconds is None else seconds + study.options.return_seconds
-        return JobPlan(
-            name=self.name,
-            what="study",
-            tags=tags_of(study.id, TRIAL),
-            shown={},
-            channels=channels,
-            checkpoints=study.account.uri(*self._place),
-            output=study.account.uri("studies", study.id, "output"),
-            seconds=max(math.ceil(most), 60),
-            environment=study.environment,
-        )
-
-    def _send_run(self) -> str:
-        """Upload the run's folder as it is now, without what is of this machine alone."""
-        staged = Path(self._order.run, "sagemaker", "sent")
-        shutil.rmtree(staged, ignore_errors=True)
-        shutil.copytree(self._order.run, staged, ignore=_others_than_the_run(Path(self._order.run)))
-        try:
-            return self._study.courier.send(staged)
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
-
-    def _seconds(self) -> float | None:
-        """Return how long the study may still go on there, None without a limit.
-
-        Raises:
-            UsageError: too short to begin.
-        """
-        total = self._order.settings.seconds
-        if total is None:
-            return None
-        options = self._study.options
-        left = self._order.began + total - options.return_seconds - time.time()
-        if left < options.start_seconds + _LEAST_SECONDS:
-            needed = options.start_seconds + options.return_seconds + _LEAST_SECONDS
-            raise UsageError(
-                f"{max(left + options.return_seconds, 0):.0f} s are left, and a machine there takes "
-                f"{options.start_seconds:.0f} s to start and the run {options.return_seconds:.0f} s to come home: "
-                f"give --time {math.ceil(needed / 60)}m or more beyond what reading the data takes, "
-                "or say with --set backend.sagemaker.start_seconds=… and return_seconds=… what they take."
-            )
-        return left
-
     @contextmanager
     def _patient(self) -> Iterator[None]:
         """Let the service fail now and then, and not for long."""
@@ -282,12 +270,3 @@ class StudyThere:
 
     def _new_log(self) -> JobLog:
         return JobLog(self._study.logs, self.name)
-
-
-def _others_than_the_run(run: Path) -> Callable[[str, list[str]], list[str]]:
-    """Return what `copytree` leaves out."""
-
-    def ignore(folder: str, names: list[str]) -> list[str]:
-        return [each for each in names if each in (*_HERE_ALONE, "journal.lock")] if Path(folder) == run else []
-
-    return ignore
