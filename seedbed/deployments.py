@@ -6,9 +6,10 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from seedbed.core.deployment import Deployer, Deployment
 from seedbed.core.errors import DeploymentError, UnknownName, UsageError
@@ -17,9 +18,6 @@ from seedbed.core.specs import DeployerSpec
 from seedbed.registry.registry import Registry, open_registry
 from seedbed.serving.answers import example, respond
 from seedbed.serving.bodies import JSON
-
-if TYPE_CHECKING:
-    from seedbed.core.results.predict import Model
 
 Report = Callable[[str], None]
 
@@ -85,11 +83,14 @@ def rehearse(
     bundle, name = bundle_folder(folder), name or name_for(folder)
     model = load(bundle, plugins)
     question = example(model)
+    own = respond(model, question, JSON)
+    if own.status != HTTPStatus.OK:  # else a refusal there would pass for the right answer
+        raise DeploymentError(f"The model does not answer a made-up row even here: {own.body!r:.200}.")
     with deployer.rehearsing() as here:
         found = here.deploy(bundle, name)
         answer = here.ask(name, question, JSON)
         here.remove(name)
-    if not _agree(answer, _own_answer(model, question)):
+    if not _agree(answer, own.body):
         raise DeploymentError(f"What is deployed answers {answer!r:.200}, and that is not what the model says here.")
     return Rehearsed(deployment=found, question=question, answer=answer)
 
@@ -142,10 +143,6 @@ def _options(spec: DeployerSpec, given: Mapping[str, Any]) -> Any:  # noqa: ANN4
         else:
             raise UsageError(f"{path}={value!r}: expected is {kind.__name__}, as {known[name].default!r}.")
     return spec.options(**values)
-
-
-def _own_answer(model: Model, question: bytes) -> bytes:
-    return respond(model, question, JSON).body
 
 
 def _agree(one: bytes, other: bytes) -> bool:

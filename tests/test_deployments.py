@@ -86,5 +86,14 @@ def test_a_rehearsal_compares_the_answer_with_the_models_own(run, monkeypatch):
             deployments.rehearse(run, "shelf", plugins=PLUGINS)
 
 
+def test_a_refusal_is_no_answer_even_where_the_model_refuses_as_well(run, monkeypatch):
+    monkeypatch.setattr(deployments, "example", lambda model: b"[3]")
+    refused = respond(seedbed.load(run), b"[3]", "application/json")
+    assert refused.status == 400
+    monkeypatch.setattr(Shelf, "answer", refused.body)
+    with pytest.raises(DeploymentError, match=r"does not answer.*Row 0 is a number"):
+        deployments.rehearse(run, "shelf", plugins=PLUGINS)
+
+
 def test_the_built_in_place_is_listed():
     assert "sagemaker" in open_registry(installed=False).names("deployer")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import fake_gpus
 import pytest
 from fake_gpus import GB
 from fake_runners import trial_job
@@ -11,6 +12,7 @@ from test_backend_local import ends
 from seedbed.core.errors import PluginError
 from seedbed.core.protocols import Workplace
 from seedbed.plugins.backends import LocalOptions
+from seedbed.plugins.backends.cards import Cards
 from seedbed.plugins.backends.local import CudaBackend, LocalBackend
 
 
@@ -139,6 +141,22 @@ def test_a_worker_that_dies_gives_its_share_back(gpus, job):
         assert "SIGKILL" in ends(backend)[0][0].error
         backend.submit(job(1, place="after"))
         assert ends(backend)[0][0].notes[1] == "GPU-aa"
+
+
+def test_a_driver_that_falls_silent_costs_no_trial_and_is_left_alone_for_a_while(caplog):
+    now, asked = [0.0], []
+
+    def query():
+        asked.append(now[0])
+        raise PluginError("nvidia-smi does not answer.")
+
+    cards = Cards(fake_gpus.query(), query, workers=2, most=1, clock=lambda: now[0])
+    for trial, at in enumerate((0.0, 30.0, 90.0)):
+        now[0] = at
+        worker, job = cards.place(trial_job(trial, "nothing"), [0, 1])
+        cards.forget(job, worker)
+    assert asked == [0.0, 90.0]
+    assert caplog.text.count("does not answer. What was free before") == 2
 
 
 def test_local_takes_gpus_where_there_are_any_and_does_without(gpus, job):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from seedbed.core.errors import PluginError
 from seedbed.core.search.candidate import EVALUATION, Job, TrialJob
 from seedbed.core.search.events import TERMINAL, EpochFinished, Event, TrialFinished
 from seedbed.plugins.backends.admission import (
@@ -26,6 +27,7 @@ from seedbed.plugins.backends.gpus import Gpu, Query, binding
 
 log = logging.getLogger(__name__)
 
+_REST_SECONDS = 60.0  # for which a driver that did not answer is left alone
 _FRESH_SECONDS = 1.0  # so old may be what the driver said of free memory: asking takes a twentieth of a second and more
 
 
@@ -208,7 +210,13 @@ class Cards:
         if now - self._asked < _FRESH_SECONDS:
             return
         self._asked = now
-        for gpu in self._query():
+        try:
+            found = self._query()
+        except PluginError as error:  # the run does not depend on an answer, and supervision waits meanwhile
+            log.warning("%s What was free before is taken for free.", error)
+            self._asked = self._clock() + _REST_SECONDS
+            return
+        for gpu in found:
             if gpu.uuid not in self._gpus:
                 continue
             self._gpus[gpu.uuid] = gpu

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seedbed.core.deployment import Deployment
-from seedbed.core.errors import DeploymentError, UsageError
+from seedbed.core.errors import DeploymentError, SeedbedError, UsageError
 from seedbed.plugins.deployers import SagemakerOptions
 from seedbed.plugins.deployers.account import open_account, translated
 from seedbed.plugins.deployers.archive import pack
@@ -85,7 +85,7 @@ class SagemakerDeployer:
             if endpoint is None and not versions:
                 where = self.endpoints.account.region
                 raise UsageError(f"There is no endpoint {name!r} of Seedbed's in {where}; is it another --set region?")
-            left = self._taken_back(name, versions, endpoint=endpoint is not None)
+            left = self._taken_back(name, versions)
         if left:
             raise DeploymentError(f"Left behind, and to be removed by hand: {'; '.join(left)}.")
         self.report(f"{name} is removed, with configuration, model and archive: nothing of it is left, or billed.")
@@ -115,8 +115,8 @@ class SagemakerDeployer:
             if found is None or found.endpoint_status != READY or found.endpoint_config_name != version:
                 raise self._failure(name, found)
         except BaseException:  # Ctrl-C too: what is left running is billed
-            self.report("That failed; what was made for it is removed.")
-            if left := self._taken_back(name, {version}, endpoint=before is None):
+            self.report("That failed; what was made for it is being removed.")
+            if left := self._undone(name, version) if before is not None else self._taken_back(name, {version}):
                 self.report(f"Left behind, and to be removed by hand: {'; '.join(left)}.")
             raise
         told = self._told(found)
@@ -125,21 +125,36 @@ class SagemakerDeployer:
             self.report(f"Of what it served before this is left behind: {'; '.join(left)}.")
         return told
 
-    def _taken_back(self, name: str, versions: set[str], *, endpoint: bool) -> list[str]:
-        """Delete an endpoint, if that too, and these versions; return what is left, and why."""
-        left = self._gone(name) if endpoint else []
-        return left + self.endpoints.drop_versions(versions)
+    def _taken_back(self, name: str, versions: set[str]) -> list[str]:
+        """Delete an endpoint and these versions; return what is left, and why.
+
+        An endpoint that cannot be deleted keeps its versions: without a configuration nobody sees what it costs.
+        """
+        return self._gone(name) or self.endpoints.drop_versions(versions)
+
+    def _undone(self, name: str, version: str) -> list[str]:
+        """Delete the version to which an endpoint was to be updated, once it is not in use; return what is left."""
+        try:
+            with translated("it cannot be looked up"):
+                found = self._waited(name)
+        except SeedbedError as error:
+            return [f"the model, configuration and archive {version}, which may be in use ({error})"]
+        if found is None or found.endpoint_config_name != version:
+            return self.endpoints.drop_versions({version})
+        self.report(f"The update of {name} had gone through by then: it serves the new bundle, and goes on with it.")
+        return []
 
     def _gone(self, name: str) -> list[str]:
         """Delete an endpoint, once the service lets it be deleted: one that is being made has to be waited for."""
         try:
-            if left := self.endpoints.drop(name):
-                if self._waited(name) is None:
-                    return []
-                left = self.endpoints.drop(name)
-            if not left and self._waited(name) is not None:
-                return [f"the endpoint {name}, which is not gone although it was deleted"]
-        except DeploymentError as error:
+            with translated("it cannot be looked up"):
+                if left := self.endpoints.drop(name):
+                    if self._waited(name) is None:
+                        return []
+                    left = self.endpoints.drop(name)
+                if not left and self._waited(name) is not None:
+                    return [f"the endpoint {name}, which is not gone although it was deleted"]
+        except SeedbedError as error:
             return [f"the endpoint {name}, which goes on being billed ({error})"]
         return left
 

@@ -193,6 +193,54 @@ def test_an_interrupted_deployment_is_taken_back(place, texts):
     assert place.left() == EMPTY
 
 
+def test_an_interrupted_update_never_takes_away_what_serves(place, texts, series):
+    first = place.deployer().deploy(texts / "best", "moods")
+    deployer = place.deployer()
+
+    def interrupt(line):
+        place.lines.append(line)
+        if "is Updating" in line and not any("That failed" in each for each in place.lines):
+            raise KeyboardInterrupt
+
+    deployer.report = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        deployer.deploy(series / "best", "moods")
+    served = deployer.status("moods").bundle  # the service goes on with an update that nobody waits for
+    assert served != first.bundle
+    assert "goes on with it" in place.lines[-1]
+    assert {f"moods-{served}"} <= set(place.left()["configs"]) & set(place.left()["models"])
+    deployer.remove("moods")
+    assert place.left() == EMPTY
+
+
+def test_an_endpoint_that_stays_keeps_its_configuration_and_a_second_try_removes_both(place, texts):
+    deployer = place.deployer()
+    found = deployer.deploy(texts / "best", "moods")
+    place.service.fail_next("DeleteEndpoint", "AccessDeniedException", "not allowed to", times=2)
+    with pytest.raises(DeploymentError, match=r"Left behind.*the endpoint moods, which goes on being billed.*allowed"):
+        deployer.remove("moods")
+    assert place.left()["configs"] == place.left()["models"] == [f"moods-{found.bundle}"]
+    deployer.remove("moods")
+    assert place.left() == EMPTY
+
+
+def test_where_the_service_falls_silent_while_something_is_taken_back_what_is_left_is_named(place, texts):
+    deployer = place.deployer()
+
+    def fall_silent(line):
+        place.lines.append(line)
+        if "is Creating" in line and not any("That failed" in each for each in place.lines):
+            place.service.fail_next("DescribeEndpoint", "AccessDeniedException", "expired by now", times=2)
+            raise KeyboardInterrupt
+
+    deployer.report = fall_silent
+    with pytest.raises(KeyboardInterrupt):
+        deployer.deploy(texts / "best", "moods")
+    assert "Left behind" in place.lines[-1]
+    assert "the endpoint moods, which goes on being billed" in place.lines[-1]
+    assert "expired by now" in place.lines[-1]
+
+
 def test_what_cannot_be_removed_is_named_and_a_second_try_removes_it(place, texts):
     deployer = place.deployer()
     found = deployer.deploy(texts / "best", "moods")
