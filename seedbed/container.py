@@ -37,12 +37,13 @@ import msgspec
 from seedbed.container_lines import event_line, metric_line
 from seedbed.core.errors import DataError, PluginError, UsageError
 from seedbed.core.search import parcel
+from seedbed.core.search.attempting import attempt
 from seedbed.core.search.candidate import Job, TrialJob
 from seedbed.core.search.compose import candidate_of, versions_of
-from seedbed.core.search.events import EvaluationFailed, TrialFailed, from_line
+from seedbed.core.search.events import EvaluationFailed, Event, TrialFailed, to_line
 from seedbed.core.search.flat import from_rows, point
 from seedbed.keeper import keep
-from seedbed.worker import RUNNER, attempt, open_runner, private_streams, to_job
+from seedbed.worker import RUNNER, open_runner, private_streams, to_job
 
 if TYPE_CHECKING:
     from seedbed.registry.registry import Registry
@@ -73,11 +74,10 @@ class Console:
         self._lock = threading.Lock()
         self.failure: tuple[str, str] | None = None
 
-    def say(self, line: bytes) -> None:
-        """Tell one event, given as `to_line` writes it, now."""
-        event = from_line(line)
+    def say(self, event: Event) -> None:
+        """Tell one event now."""
         with self._lock:
-            told = event_line(line, self._attempt, self._number + 1)
+            told = event_line(to_line(event), self._attempt, self._number + 1)
             self._number += 1
             numbers = metric_line(event)
             self._stream.write(told + b"\n" + (numbers + b"\n" if numbers else b""))
@@ -99,9 +99,9 @@ def _train(
     number = count_attempt(base / "checkpoints", name)
     log.info("Attempt %d of %s on %s.", number, name or "a job without a name", _machine(base))
     job = _settled(base, order)
-    run, desk = open_runner(order.runner, order.plugins, job.threads)
+    run = open_runner(order.runner, order.plugins, job.threads)
     console = Console(stream, number)
-    attempt(job, console.say, stop.is_set, run, desk)
+    attempt(job, console.say, stop.is_set, run)
     if order.space is not None:
         _keep_model(job, base / "model")
     return console.failure

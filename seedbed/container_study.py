@@ -28,7 +28,7 @@ from seedbed.core.engine import go_on
 from seedbed.core.errors import DataError
 from seedbed.core.protocols import Workplace
 from seedbed.core.runfolder import RunFolder
-from seedbed.core.search.events import Event, to_line
+from seedbed.core.search.events import Event
 from seedbed.core.search.handover import StudyOrder
 from seedbed.core.search.history import History
 from seedbed.core.search.journal import read
@@ -47,7 +47,7 @@ class Teller:
 
     def on_event(self, event: Event, history: History) -> None:
         """Tell it."""
-        self.console.say(to_line(event))
+        self.console.say(event)
 
     def close(self) -> None:
         """Nothing is open."""

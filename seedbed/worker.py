@@ -24,29 +24,25 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, BinaryIO, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import msgspec
 import psutil
 
-from seedbed.core.errors import DataError, TrialError
+from seedbed.core.search.attempting import Pulse, Run, attempt, on_desk
 from seedbed.core.search.candidate import EvaluationJob, Job, TrialJob
-from seedbed.core.search.events import TERMINAL, EvaluationFailed, Event, TrialFailed, from_line, to_line
+from seedbed.core.search.events import to_line
+
+if TYPE_CHECKING:
+    from seedbed.core.work import Desk
 
 log = logging.getLogger(__name__)
 
 RUNNER = "seedbed.core.work:run"
 """What executes jobs, unless a test or the conformance kit puts another in its place."""
-
-PULSE_SECONDS = 1.0
-
-D = TypeVar("D")
-Emit = Callable[[Event], None]
-Say = Callable[[bytes], None]
-Runner = Callable[[Job, Emit, Callable[[], bool], D], None]
-"""Runs a job on a desk (what stays warm between jobs), emits its events, ends soon after a stop."""
 
 _JOBS: dict[str, type[TrialJob] | type[EvaluationJob]] = {
     "TrialJob": TrialJob,
@@ -115,74 +111,12 @@ class Outbox:
             self._stream.flush()
 
 
-class Pulse:
-    """Tells the parent that a job goes on: each time it asks whether it shall stop, it shows that it is alive.
-
-    A thread of its own that says so would be alive even where the job hangs.
-    """
-
-    def __init__(self, assignment: Assignment, outbox: Outbox, clock: Callable[[], float] = time.monotonic) -> None:
-        self._assignment, self._outbox, self._clock = assignment, outbox, clock
-        self._said = clock()
-
-    def __call__(self) -> bool:
-        """Whether the job shall end."""
-        now = self._clock()
-        if now - self._said >= PULSE_SECONDS:
-            self._said = now
-            self._outbox.say(msgspec.json.encode({"alive": self._assignment.job.trial}))
-        return self._assignment.stop.is_set()
-
-
-class Relay:
-    """Passes on the events of one job: those that can be read back, and none after the terminal one."""
-
-    def __init__(self, say: Say) -> None:
-        self._say = say
-        self.is_over = False
-
-    def __call__(self, event: Event) -> None:
-        """Send an event; raises TrialError if nobody could read it back."""
-        if self.is_over:
-            log.warning("%s came after the job's end and is dropped.", type(event).__name__)
-            return
-        line = to_line(event)
-        try:
-            from_line(line)
-        except DataError as error:  # a score of NaN turns into null, which nobody could read back
-            raise TrialError(f"The trial reports what cannot be kept; is every number finite? {error}") from error
-        self._say(line)
-        self.is_over = isinstance(event, TERMINAL)
-
-
-def serve(inbox: Iterable[Assignment], outbox: Outbox, run: Runner[D], desk: D) -> None:
+def serve(inbox: Iterable[Assignment], outbox: Outbox, run: Run) -> None:
     """Run job after job until the inbox ends."""
     for assignment in inbox:
-        attempt(assignment.job, outbox.say, Pulse(assignment, outbox), run, desk)
-
-
-def attempt(job: Job, say: Say, should_stop: Callable[[], bool], run: Runner[D], desk: D) -> None:
-    """Run one job so that exactly one terminal event comes of it, whatever the runner does; `say` gets their lines."""
-    relay, began = Relay(say), time.monotonic()
-    try:
-        run(job, relay, should_stop, desk)
-    except BaseException as error:  # a plugin's SystemExit must not cost a warm worker either
-        log.warning("The job of trial %s raised.", job.trial, exc_info=True)
-        if not relay.is_over:
-            relay(_failed(job, error, time.monotonic() - began))
-    if not relay.is_over:
-        relay(_failed(job, TrialError("The job ended without saying how."), time.monotonic() - began))
-
-
-def _failed(job: Job, error: BaseException, seconds: float) -> Event:
-    # Names of files may hold bytes that are no UTF-8 (surrogates in Python), which JSON cannot carry.
-    words, trace = (
-        text.encode("utf-8", "backslashreplace").decode()
-        for text in (f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
-    )
-    if isinstance(job, EvaluationJob):
-        return EvaluationFailed(error=words, traceback=trace, trial=job.trial)
-    return TrialFailed(trial=job.trial, error=words, traceback=trace, seconds=seconds)
+        alive = msgspec.json.encode({"alive": assignment.job.trial})
+        pulse = Pulse(assignment.stop.is_set, partial(outbox.say, alive))
+        attempt(assignment.job, lambda event: outbox.say(to_line(event)), pulse, run)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -200,14 +134,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         threading.Thread(target=_outlive_nobody, args=(options.parent,), daemon=True).start()
     try:
         began = time.monotonic()
-        run, desk = open_runner(options.runner, tuple(json.loads(options.plugins)), options.threads)
+        run = open_runner(options.runner, tuple(json.loads(options.plugins)), options.threads)
     except BaseException:  # a broken torch raises what it likes
         trace = traceback.format_exc()
         log.error("This worker cannot start.\n%s", trace)
         outbox.say(msgspec.json.encode({"broken": trace}))
         end_at_once(1)
     outbox.say(msgspec.json.encode({"ready": {"pid": os.getpid(), "seconds": time.monotonic() - began}}))
-    serve(inbox, outbox, run, desk)
+    serve(inbox, outbox, run)
     end_at_once()
 
 
@@ -226,13 +160,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def open_runner(runner: str, plugins: tuple[str, ...], threads: int) -> tuple[Runner[Any], object]:
-    """Do what takes long and is needed by every job: import torch, find the plugins.
+def open_runner(runner: str, plugins: tuple[str, ...], threads: int) -> Run:
+    """Do what takes long and is needed by every job: import torch, find the plugins; return what runs jobs."""
+    desk = _open_desk(plugins, threads) if runner == RUNNER else None
+    return on_desk(resolve_name(runner), desk)
 
-    Return what runs jobs, and what stays warm between them.
-    """
-    if runner != RUNNER:
-        return resolve_name(runner), None
+
+def _open_desk(plugins: tuple[str, ...], threads: int) -> Desk:
+    """Lay out what stays warm between jobs."""
     import torch
 
     from seedbed.core.training.startup import spare_dynamo
@@ -241,9 +176,9 @@ def open_runner(runner: str, plugins: tuple[str, ...], threads: int) -> tuple[Ru
     if threads > 0:
         torch.set_num_threads(threads)
     from seedbed.api import open_registry
-    from seedbed.core.work import Desk, run
+    from seedbed.core.work import Desk
 
-    return run, Desk(open_registry(plugins), plugins=plugins)
+    return Desk(open_registry(plugins), plugins=plugins)
 
 
 def _be_rank(file: Path, plugins: tuple[str, ...], parent: int) -> NoReturn:
@@ -251,11 +186,9 @@ def _be_rank(file: Path, plugins: tuple[str, ...], parent: int) -> NoReturn:
     faulthandler.enable()
     threading.Thread(target=_outlive_nobody, args=(parent,), daemon=True).start()
     job = msgspec.json.decode(file.read_bytes(), type=TrialJob)
-    _, desk = open_runner(RUNNER, plugins, job.threads)
-    from seedbed.core.training.desk import Desk
+    desk = _open_desk(plugins, job.threads)
     from seedbed.core.training.launch import be_rank
 
-    assert isinstance(desk, Desk)
     be_rank(job, file.parent, desk)
     end_at_once()
 

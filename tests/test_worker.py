@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from seedbed.core.search.attempting import on_desk
 from seedbed.core.search.events import TrialFailed, TrialFinished, TrialStopped, from_line
 from seedbed.plugins.backends.processes import environment
 from seedbed.plugins.backends.supervised import job_line
@@ -19,11 +20,11 @@ def fakes(monkeypatch):
     return importlib.import_module("fake_runners")
 
 
-def served(lines, run, desk=None):
+def served(lines, run):
     """Let a worker's loop read these lines and return the events that it writes."""
     inbox, out = Inbox(), io.BytesIO()
     inbox.listen(lines, at_end=inbox.close)
-    serve(inbox, Outbox(out), run, desk)
+    serve(inbox, Outbox(out), run)
     return [from_line(line) for line in out.getvalue().splitlines()]
 
 
@@ -59,7 +60,7 @@ def test_jobs_run_in_order_on_one_desk(fakes):
         desk.append(job.trial)
         emit(fakes.finished(job))
 
-    events = served([job_line(fakes.trial_job(trial, "")) for trial in (3, 1, 2)], run, desk)
+    events = served([job_line(fakes.trial_job(trial, "")) for trial in (3, 1, 2)], on_desk(run, desk))
     assert [event.trial for event in events] == desk == [3, 1, 2]
 
 
@@ -69,11 +70,11 @@ def test_exit_ends_the_loop_before_later_jobs(fakes):
         b'{"exit": true}\n',
         job_line(fakes.trial_job(1, "finish")),
     ]
-    assert {event.trial for event in served(lines, fakes.run)} == {0}
+    assert {event.trial for event in served(lines, on_desk(fakes.run, None))} == {0}
 
 
 def test_a_stop_reaches_its_job_alone_and_not_a_later_one_of_the_same_number(fakes):
-    def run(job, emit, should_stop, desk):
+    def run(job, emit, should_stop):
         emit(TrialStopped(trial=job.trial, reason="") if should_stop() else fakes.finished(job))
 
     first, second = (job_line(fakes.trial_job(trial, "")) for trial in (1, 2))
@@ -91,14 +92,14 @@ def test_a_stop_reaches_its_job_alone_and_not_a_later_one_of_the_same_number(fak
     ],
 )
 def test_whatever_a_job_does_one_terminal_event_comes_of_it(fakes, do, words):
-    (event,) = served([job_line(fakes.trial_job(0, do))], fakes.run)
+    (event,) = served([job_line(fakes.trial_job(0, do))], on_desk(fakes.run, None))
     assert isinstance(event, TrialFailed)
     assert words in event.error
     assert "Traceback" in event.traceback or do == "say_nothing"
 
 
 def test_events_after_the_terminal_one_are_dropped(fakes):
-    (event,) = served([job_line(fakes.trial_job(0, "finish_twice"))], fakes.run)
+    (event,) = served([job_line(fakes.trial_job(0, "finish_twice"))], on_desk(fakes.run, None))
     assert isinstance(event, TrialFinished)
 
 

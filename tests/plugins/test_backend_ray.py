@@ -24,7 +24,6 @@ ray = pytest.importorskip("ray")
 
 from seedbed.plugins.backends.ray_cluster import cluster as joining  # noqa: E402
 from seedbed.plugins.backends.ray_cluster.backend import RayBackend, as_run, cause, is_lost  # noqa: E402
-from seedbed.plugins.backends.ray_cluster.task import Pulse  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -269,13 +268,6 @@ def test_a_client_address_is_refused_with_the_way_out():
             joining.connected("ray://h:1"),
         ):
             pass
-
-
-def test_a_pulse_is_felt_when_the_trial_asks_and_not_too_often():
-    said, now = [], iter([0.0, 0.5, 1.0, 1.5, 2.5])
-    pulse = Pulse(lambda: False, lambda: said.append(True), lambda: next(now))
-    assert not any(pulse() for _ in range(4))
-    assert len(said) == 2
 
 
 @pytest.mark.parametrize(("gpus", "processes"), [(0, 1), (0.5, 1), (1, 1), (2, 2), (4, 4)])

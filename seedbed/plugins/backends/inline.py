@@ -11,10 +11,10 @@ from pkgutil import resolve_name
 
 from seedbed.core.network import staying_offline
 from seedbed.core.protocols import Workplace
+from seedbed.core.search.attempting import Run, attempt, on_desk
 from seedbed.core.search.candidate import Job
 from seedbed.core.search.events import TERMINAL, Event
 from seedbed.plugins.backends import InlineOptions
-from seedbed.plugins.backends.attempting import Run, attempt
 
 log = logging.getLogger(__name__)
 
@@ -91,16 +91,14 @@ class InlineBackend:
             self._work()
 
     def _work(self) -> None:
-        run = cache(self._open)  # what it raises is not kept: the next job tries again
+        opened = cache(self._open)  # what it raises is not kept: the next job tries again
         for task in iter(self._tasks.get, None):
-            attempt(task.job, self._events.put, task.stop.is_set, run)
+            attempt(task.job, self._events.put, task.stop.is_set, lambda *told: opened()(*told))
 
     def _open(self) -> Run:
         """Import what runs jobs, and lay out its desk: what stays warm between them."""
         if self._options.runner != InlineOptions.runner:
-            other = resolve_name(self._options.runner)
-            return lambda job, emit, should_stop: other(job, emit, should_stop, None)
+            return on_desk(resolve_name(self._options.runner), None)
         from seedbed.core.work import Desk, run
 
-        desk = Desk(self._workplace.lookup, plugins=self._workplace.plugins)
-        return lambda job, emit, should_stop: run(job, emit, should_stop, desk)
+        return on_desk(run, Desk(self._workplace.lookup, plugins=self._workplace.plugins))

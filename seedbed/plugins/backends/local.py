@@ -15,11 +15,11 @@ from pkgutil import resolve_name
 
 from seedbed.core.errors import PluginError
 from seedbed.core.protocols import Workplace
+from seedbed.core.search.attempting import stopped
 from seedbed.core.search.candidate import Job
 from seedbed.core.search.events import TERMINAL, Event, TrialPlanned
 from seedbed.plugins.backends import LocalOptions, processes
 from seedbed.plugins.backends.cards import Cards
-from seedbed.plugins.backends.endings import stopped
 from seedbed.plugins.backends.gpus import Query, asked_for, visible
 from seedbed.plugins.backends.supervised import Alive, Broken, Garbled, Gone, Message, Ready, Worker
 

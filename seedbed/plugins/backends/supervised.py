@@ -16,10 +16,10 @@ import msgspec
 import psutil
 
 from seedbed.core.errors import DataError
+from seedbed.core.search.attempting import failed, stopped
 from seedbed.core.search.candidate import EvaluationJob, Job
 from seedbed.core.search.events import Event, from_builtins
 from seedbed.plugins.backends import processes
-from seedbed.plugins.backends.endings import failed, stopped
 
 log = logging.getLogger(__name__)
 

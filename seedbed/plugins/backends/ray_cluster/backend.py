@@ -22,10 +22,10 @@ import seedbed
 from seedbed.core.errors import PluginError
 from seedbed.core.protocols import Workplace
 from seedbed.core.search import parcel
+from seedbed.core.search.attempting import failed, stopped
 from seedbed.core.search.candidate import Job, TrialJob
 from seedbed.core.search.events import TERMINAL, Event, TrialPlaced, from_line
 from seedbed.plugins.backends import RayOptions, processes
-from seedbed.plugins.backends.endings import failed, stopped
 from seedbed.plugins.backends.ray_cluster import cluster, task
 from seedbed.plugins.backends.ray_cluster.bales import Piece, Store, unpack
 from seedbed.plugins.backends.supervised import Watch, allowed_seconds

@@ -23,9 +23,9 @@ import seedbed
 from seedbed.core.errors import PluginError
 from seedbed.core.network import staying_offline
 from seedbed.core.search import parcel
+from seedbed.core.search.attempting import Pulse, Run, attempt
 from seedbed.core.search.candidate import EvaluationJob, Job, TrialJob
 from seedbed.core.search.events import TERMINAL, EpochFinished, Event, to_line
-from seedbed.plugins.backends.attempting import Run, attempt
 from seedbed.plugins.backends.ray_cluster.bales import Bale, Piece, pack, unpack
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,6 @@ SAVE_SHARE = 0.05
 """Of a trial's time, what sending its state home may take: a large state is sent less often."""
 
 _ASK_SECONDS = 0.25  # how soon a trial that was asked to end hears of it
-_PULSE_SECONDS = 1.0  # how often a trial shows that it is alive, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,10 +195,10 @@ def _told(
     stop, saver = threading.Event(), Saver(job, news.put)
     should_stop = Pulse(stop.is_set, functools.partial(news.put, Alive()))
 
-    def run() -> Run:
-        found = _open(errand.runner, plugins, errand.threads)
+    def run(job: Job, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+        opened = _open(errand.runner, plugins, errand.threads)
         news.put(Ready())
-        return found
+        opened(job, emit, should_stop)
 
     def tell(event: Event) -> None:
         if sends:
@@ -235,24 +234,6 @@ def _listen(flags: Any, trial: int, attempt: int, stop: threading.Event) -> None
             stop.set()
 
 
-class Pulse:
-    """Says that a job goes on each time it asks whether it shall stop; a thread that said so would outlive a hang."""
-
-    def __init__(
-        self, is_asked: Callable[[], bool], say: Callable[[], object], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._is_asked, self._say, self._clock = is_asked, say, clock
-        self._said = clock()
-
-    def __call__(self) -> bool:
-        """Whether the job shall end."""
-        now = self._clock()
-        if now - self._said >= _PULSE_SECONDS:
-            self._said = now
-            self._say()
-        return self._is_asked()
-
-
 class Saver:
     """Sends home what a job has written: at its end all of it, at a look what a resumable trial goes on from."""
 
@@ -286,5 +267,4 @@ def _open(runner: str, plugins: tuple[str, ...], threads: int) -> Run:
     """Import what runs jobs, once in the life of this process, and lay out its desk: what stays warm between them."""
     from seedbed.worker import open_runner
 
-    run, desk = open_runner(runner, plugins, threads)
-    return lambda job, emit, should_stop: run(job, emit, should_stop, desk)
+    return open_runner(runner, plugins, threads)

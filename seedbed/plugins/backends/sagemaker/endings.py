@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
+from seedbed.core.search.attempting import failed, stopped
 from seedbed.core.search.candidate import TrialJob
 from seedbed.core.search.events import Event, TrialFailed, TrialStopped
-from seedbed.plugins.backends.endings import failed, stopped
 
 log = logging.getLogger(__name__)
 

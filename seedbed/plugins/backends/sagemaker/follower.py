@@ -14,6 +14,7 @@ import msgspec
 
 from seedbed.core.errors import SeedbedError
 from seedbed.core.search import parcel
+from seedbed.core.search.attempting import failed, stopped
 from seedbed.core.search.candidate import TrialJob
 from seedbed.core.search.events import (
     TERMINAL,
@@ -24,7 +25,6 @@ from seedbed.core.search.events import (
     TrialPlaced,
     TrialStopped,
 )
-from seedbed.plugins.backends.endings import failed, stopped
 from seedbed.plugins.backends.sagemaker import jobs
 from seedbed.plugins.backends.sagemaker.courier import unpack
 from seedbed.plugins.backends.sagemaker.endings import Again, Ended, verdict
