@@ -25,8 +25,17 @@ pytest.importorskip("moto")
 
 ROOT = Path(__file__).parents[3]
 ROLE = "arn:aws:iam::123456789012:role/test"
+HEALTHY = """
+import http.server, os
+class Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Healthy).serve_forever()
+"""
 IMAGES = {
     "good": [sys.executable, "-m", "seedbed.container"],
+    "healthy": [sys.executable, "-c", HEALTHY],  # where nothing is asked of a model
     "broken": [sys.executable, "-c", "print('the disk is on fire', flush=True); raise SystemExit(1)"],
 }
 OPTIONS = SagemakerOptions(role=ROLE, image="good", bucket="archives", poll_seconds=0.1)
@@ -163,7 +172,7 @@ def test_what_served_before_goes_on_where_its_successor_fails(place, texts, seri
 
 
 def test_serverless_is_asked_for_by_memory(place, texts):
-    deployer = place.deployer(memory_mb=2048, concurrency=3)
+    deployer = place.deployer(image="healthy", memory_mb=2048, concurrency=3)
     found = deployer.deploy(texts / "best", "moods")
     config = place.service.client("sagemaker").describe_endpoint_config(EndpointConfigName=f"moods-{found.bundle}")
     (variant,) = config["ProductionVariants"]
@@ -180,7 +189,7 @@ def test_what_the_service_refuses_is_told_and_nothing_is_left(place, texts):
 
 
 def test_an_interrupted_deployment_is_taken_back(place, texts):
-    deployer = place.deployer()
+    deployer = place.deployer(image="healthy")
 
     def interrupt(line):
         place.lines.append(line)
@@ -194,8 +203,8 @@ def test_an_interrupted_deployment_is_taken_back(place, texts):
 
 
 def test_an_interrupted_update_never_takes_away_what_serves(place, texts, series):
-    first = place.deployer().deploy(texts / "best", "moods")
-    deployer = place.deployer()
+    first = place.deployer(image="healthy").deploy(texts / "best", "moods")
+    deployer = place.deployer(image="healthy")
 
     def interrupt(line):
         place.lines.append(line)
@@ -214,7 +223,7 @@ def test_an_interrupted_update_never_takes_away_what_serves(place, texts, series
 
 
 def test_an_endpoint_that_stays_keeps_its_configuration_and_a_second_try_removes_both(place, texts):
-    deployer = place.deployer()
+    deployer = place.deployer(image="healthy")
     found = deployer.deploy(texts / "best", "moods")
     place.service.fail_next("DeleteEndpoint", "AccessDeniedException", "not allowed to", times=2)
     with pytest.raises(DeploymentError, match=r"Left behind.*the endpoint moods, which goes on being billed.*allowed"):
@@ -225,7 +234,7 @@ def test_an_endpoint_that_stays_keeps_its_configuration_and_a_second_try_removes
 
 
 def test_where_the_service_falls_silent_while_something_is_taken_back_what_is_left_is_named(place, texts):
-    deployer = place.deployer()
+    deployer = place.deployer(image="healthy")
 
     def fall_silent(line):
         place.lines.append(line)
@@ -242,7 +251,7 @@ def test_where_the_service_falls_silent_while_something_is_taken_back_what_is_le
 
 
 def test_what_cannot_be_removed_is_named_and_a_second_try_removes_it(place, texts):
-    deployer = place.deployer()
+    deployer = place.deployer(image="healthy")
     found = deployer.deploy(texts / "best", "moods")
     place.service.fail_next("DeleteModel", "AccessDeniedException", "not allowed to")
     with pytest.raises(DeploymentError, match=f"Left behind.*the model moods-{found.bundle}.*not allowed to"):
@@ -253,16 +262,16 @@ def test_what_cannot_be_removed_is_named_and_a_second_try_removes_it(place, text
 
 
 def test_endpoints_of_others_are_left_alone(place, texts):
-    place.deployer().deploy(texts / "best", "mine")
+    place.deployer(image="healthy").deploy(texts / "best", "mine")
     client = place.service.client("sagemaker")
     (model,) = [each["ModelName"] for each in client.list_models()["Models"]]
     variant = {"VariantName": "a", "ModelName": model, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     client.create_endpoint_config(EndpointConfigName="theirs-config", ProductionVariants=[variant])
     client.create_endpoint(EndpointName="theirs", EndpointConfigName="theirs-config")
     with pytest.raises(UsageError, match="did not make"):
-        place.deployer().deploy(texts / "best", "theirs")
+        place.deployer(image="healthy").deploy(texts / "best", "theirs")
     with pytest.raises(UsageError, match="not made by Seedbed"):
-        place.deployer().remove("theirs")
+        place.deployer(image="healthy").remove("theirs")
     assert "theirs" in place.left()["endpoints"]
 
 
